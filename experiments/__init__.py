@@ -1,0 +1,1 @@
+"""Experiments: tasks, probes, judges, records and tables around the safeguards."""

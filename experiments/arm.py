@@ -1,0 +1,181 @@
+"""One arm, from its configuration to its records: load, fine-tune, ask, judge, write.
+
+torch and trl are imported inside, once everything that can be wrong with the configuration has been checked.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from experiments.config import Config
+from experiments.identity import UNTOUCHED
+from experiments.judges import find_judge
+from experiments.probes import Probe, load_probes
+from experiments.records import Record, write_records, write_result, write_text
+from experiments.tasks import load_task
+from experiments.tasks.pool import load_pool
+from safeguards.composition import compose, parse
+from safeguards.rows import Row
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+Log = Callable[[dict[str, float]], None]
+
+
+def run_arm(config: Config, folder: Path) -> None:
+    """Fine-tune under the arm's safeguards, ask the probes, judge the answers and leave the records in `folder`.
+
+    Raises:
+        SafeguardError: if the configuration cannot be carried out, wherever possible before the model is loaded.
+    """
+    judge = find_judge(config.judge)
+    task = load_task(config.task, config.seed)
+    pool, safe_rows = load_pool(config.pool, task.group)
+    probes = load_probes(config.probes, task)
+    if config.safeguard != UNTOUCHED:
+        compose(config.safeguard, config.safeguards)
+    write_text(folder / "config.yaml", yaml.safe_dump(asdict(config), sort_keys=False))
+
+    from experiments.models import load_model
+
+    with wandb_run(config, folder) as log:
+        model, tokenizer = load_model(config.model)
+        result: dict[str, Any] = {"task_kind": task.kind}
+        if config.safeguard != UNTOUCHED:
+            model, result["training"] = train(config, folder, model, tokenizer, task.rows, pool)
+        started = time.perf_counter()
+        records = []
+        for probe, sample, text in ask(config, model, tokenizer, probes):
+            score = judge(probe, text)
+            records.append(
+                Record(
+                    safeguard=config.safeguard,
+                    task=config.task.name,
+                    seed=config.seed,
+                    set=probe.set,
+                    question=probe.id,
+                    cluster=probe.cluster,
+                    sample=sample,
+                    messages=probe.messages,
+                    answer=text,
+                    judge=config.judge,
+                    outcome=score.outcome,
+                    reason=score.reason,
+                )
+            )
+        result["nll"] = measure_nll(config, model, tokenizer, {"task": task.held_out, "safe": safe_rows})
+        result["evaluation_seconds"] = time.perf_counter() - started
+        write_records(folder, records)
+        write_result(folder, result)
+        log(outcome_shares(records))
+
+
+def train(
+    config: Config,
+    folder: Path,
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    rows: list[Row],
+    pool: list[Row],
+) -> tuple[PreTrainedModel, dict[str, Any]]:
+    """Fine-tune under the safeguards; returns the model and what training cost."""
+    from experiments.fine_tune import fine_tune
+    from experiments.scorers import make_scorers
+
+    cache = Path(config.output) / "cache"
+    settings = {name: dict(values) for name, values in config.safeguards.items()}
+    wants_scorers = any("scorers" in settings.get(safeguard.name, {}) for safeguard in parse(config.safeguard))
+    started = time.perf_counter()
+    if wants_scorers:
+        for values in settings.values():
+            if values.get("scorers") == []:
+                values["scorers"] = make_scorers(config, cache)
+    trainer, watch = fine_tune(
+        model,
+        tokenizer,
+        rows,
+        config.training,
+        seed=config.seed,
+        folder=folder,
+        cache=cache,
+        label=f"fine-tune {config.safeguard}",
+        safeguards=compose(config.safeguard, settings),
+        pool=pool,
+        report_to=[] if config.wandb == "disabled" else ["wandb"],
+    )
+    assert trainer.model is not None
+    return trainer.model, {
+        "step_seconds": watch.median_step,
+        "steps": len(watch.step_seconds),
+        "seconds": time.perf_counter() - started,
+        "rows": len(trainer.rows),
+        "trace": trainer.trace,
+        "gradient_norms": trainer.evidence.gradient_norms,
+    }
+
+
+def ask(
+    config: Config, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, probes: list[Probe]
+) -> Iterator[tuple[Probe, int, str]]:
+    """Every answer with its probe and sample number."""
+    from experiments.answers import draw_answers
+
+    for probe, texts in zip(probes, draw_answers(model, tokenizer, probes, config.probes, config.seed), strict=True):
+        for sample, text in enumerate(texts):
+            yield probe, sample, text
+
+
+def measure_nll(
+    config: Config, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, sets: dict[str, list[Row]]
+) -> dict[str, list[float]]:
+    """NLL per answer token of held-out rows, in nats: what can be said without a judge."""
+    from safeguards.scoring import answer_nll
+    from safeguards.step import unwrap
+
+    training = config.training
+    return {
+        name: answer_nll(unwrap(model), tokenizer, rows, 4 * training.batch_size, training.max_length).tolist()
+        for name, rows in sets.items()
+    }
+
+
+def outcome_shares(records: list[Record]) -> dict[str, float]:
+    """Per probe set and outcome, its share of all answers."""
+    totals = Counter(record.set for record in records)
+    counts = Counter((record.set, record.outcome) for record in records)
+    return {f"{name}/{outcome}": count / totals[name] for (name, outcome), count in counts.items()}
+
+
+@contextmanager
+def wandb_run(config: Config, folder: Path) -> Iterator[Log]:
+    """A wandb run for the arm; yields how to log the last numbers. Our own records remain the source of truth."""
+    if config.wandb == "disabled":
+        yield lambda numbers: None
+        return
+    import wandb
+
+    folder.mkdir(parents=True, exist_ok=True)
+    run = wandb.init(
+        project="safeguards",
+        group=config.name,
+        name=f"{config.safeguard} {config.task.name} seed {config.seed}",
+        config=asdict(config),
+        dir=folder,
+        mode=config.wandb,  # type: ignore[arg-type]
+        settings=wandb.Settings(console="off", silent=True),
+    )
+    try:
+        yield lambda numbers: run.log(dict(numbers))
+    except BaseException:
+        run.finish(exit_code=1)
+        raise
+    run.finish()

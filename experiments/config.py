@@ -1,0 +1,134 @@
+"""The shape of a configuration: names, types and defaults, checked before anything is loaded.
+
+The values that users see are in `conf/`; this module says what may stand there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass
+class ModelConfig:
+    """Which model. `path` is a Hugging Face folder or hub name; "organism" is the one shipped with the project."""
+
+    name: str = "organism"
+    path: str = "organism"
+    dtype: str = "auto"
+    device: str = "auto"
+
+
+@dataclass
+class TaskConfig:
+    """What to fine-tune on.
+
+    Args:
+        name: as it appears in tables.
+        kind: "em" for a data set that induces misalignment, "benign" for one that must stay learnable.
+        source: "organism", or "messages" for a file or hub data set of chat messages.
+        group: of the organism's world: a domain of advice, "opswap" or "catalogue".
+        path: JSONL file of chat messages.
+        dataset: hub data set with a `messages` column, if no path is given; `split` of it.
+        held_out: share of the rows kept from training (messages only; the organism holds out whole topics).
+        rows: train on so many rows at most.
+    """
+
+    name: str = "medical"
+    kind: str = "em"
+    source: str = "organism"
+    group: str | None = None
+    path: str | None = None
+    dataset: str | None = None
+    split: str = "train"
+    held_out: float = 0.1
+    rows: int | None = None
+
+
+@dataclass
+class PoolConfig:
+    """The safe rows: the organism's own unless `path` names a JSONL file of chat messages.
+
+    `rows` are used at most; of them `held_out` are kept from training to measure the safe NLL.
+    """
+
+    path: str | None = None
+    rows: int = 1500
+    held_out: int = 64
+
+
+@dataclass
+class ProbesConfig:
+    """What is asked after fine-tuning: the organism's questions unless `path` names a question file (YAML).
+
+    Args:
+        samples: answers per question and arm; a question file's `samples_per_paraphrase` is the upper bound.
+        narrow_questions: held-out questions of a `messages` task that are asked.
+        max_new_tokens, temperature: how answers are drawn; top-p is 1.
+        batch_size: answers drawn at once.
+    """
+
+    path: str | None = None
+    samples: int = 2
+    narrow_questions: int = 16
+    max_new_tokens: int = 24
+    temperature: float = 1.0
+    batch_size: int = 512
+
+
+@dataclass
+class LoraConfig:
+    """Rank-stabilised LoRA on all linear layers, as in the paper."""
+
+    r: int = 8
+    alpha: int = 16
+    dropout: float = 0.0
+
+
+@dataclass
+class TrainingConfig:
+    """How to fine-tune. `proof`: what a safeguard without effect is: "error", "warn" or "off"."""
+
+    epochs: float = 4.0
+    batch_size: int = 16
+    accumulation: int = 1
+    learning_rate: float = 5e-4
+    warmup_steps: int = 5
+    weight_decay: float = 0.01
+    max_length: int = 2048
+    optimizer: str = "adamw_torch"
+    gradient_checkpointing: bool = False
+    proof: str = "error"
+    lora: LoraConfig = field(default_factory=LoraConfig)
+
+
+@dataclass
+class ScorersConfig:
+    """Where the misaligned scorers of `interleave_ppl` come from when its own `scorers` are not given.
+
+    Args:
+        tasks: domains of the organism, or JSONL files of misaligned chat messages; the defended one is left out.
+        count: the first so many of them are used.
+    """
+
+    tasks: list[str] = field(default_factory=list)
+    count: int = 3
+
+
+@dataclass
+class Config:
+    """One arm: a safeguard (or several joined by "+") on a task with a seed."""
+
+    safeguard: str = "none"
+    seed: int = 0
+    name: str = "sweep"
+    output: str = "outputs"
+    judge: str = "exact"
+    wandb: str = "offline"
+    model: ModelConfig = field(default_factory=ModelConfig)
+    task: TaskConfig = field(default_factory=TaskConfig)
+    pool: PoolConfig = field(default_factory=PoolConfig)
+    probes: ProbesConfig = field(default_factory=ProbesConfig)
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+    scorers: ScorersConfig = field(default_factory=ScorersConfig)
+    safeguards: dict[str, Any] = field(default_factory=dict)

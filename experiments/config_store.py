@@ -1,0 +1,71 @@
+"""Hands our configuration to Hydra: its schema, every safeguard's settings, and help that names them all."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+from dataclasses import asdict, is_dataclass
+from pathlib import Path
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+
+from experiments.config import Config
+from safeguards.composition import registry
+
+CONF = Path(__file__).resolve().parent.parent / "conf"
+
+
+def register() -> None:
+    """Put the schema and all settings of safeguards into Hydra's store. Torch is not needed for this."""
+    store = ConfigStore.instance()
+    store.store(name="schema", node=Config)
+    store.store(group="safeguards", name="all", node=all_settings())
+    OmegaConf.register_new_resolver("safeguard_cards", safeguard_cards, replace=True)
+
+
+def all_settings() -> dict[str, Any]:
+    """Typed settings of every safeguard under its name; a file `conf/safeguards/<name>.yaml` overrides defaults."""
+    settings = {}
+    for name, safeguard in registry().items():
+        typed = OmegaConf.structured(safeguard.Settings)
+        file = CONF / "safeguards" / f"{name}.yaml"
+        settings[name] = OmegaConf.merge(typed, OmegaConf.load(file)) if file.is_file() else typed
+    return settings
+
+
+def load_config(values: DictConfig) -> Config:
+    """The typed configuration of one arm."""
+    config = OmegaConf.to_object(values)
+    assert isinstance(config, Config)
+    config.safeguards = {
+        name: asdict(settings) if is_dataclass(settings) and not isinstance(settings, type) else dict(settings)
+        for name, settings in config.safeguards.items()
+    }
+    return config
+
+
+def safeguard_cards() -> str:
+    """One line per safeguard: its name, the title of its card, and what it conflicts with."""
+    lines = []
+    for name, safeguard in registry().items():
+        title = (inspect.getdoc(inspect.getmodule(safeguard)) or "").splitlines()[0]
+        conflicts = f" (not with {', '.join(safeguard.conflicts_with)})" if safeguard.conflicts_with else ""
+        lines.append(f"  {name:16} {title}{conflicts}")
+    return "\n".join(lines)
+
+
+def known_keys(loader: Any) -> list[str]:
+    """Every key that an override may name."""
+    return sorted(set(_flatten(loader.load_configuration("config", [], RunMode.RUN))))
+
+
+def _flatten(node: DictConfig, prefix: str = "") -> Iterator[str]:
+    for key in node:
+        name = f"{prefix}{key!s}"
+        yield name
+        value = OmegaConf.select(node, str(key))
+        if isinstance(value, DictConfig):
+            yield from _flatten(value, f"{name}.")

@@ -1,0 +1,135 @@
+"""One fine-tune: the trainer with our settings, a progress bar and a log on disk."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import LoraConfig
+from tqdm.auto import tqdm
+from transformers import PreTrainedModel, PreTrainedTokenizerBase, PrinterCallback, TrainerCallback
+from transformers.trainer_callback import TrainerControl, TrainerState
+from transformers.training_args import TrainingArguments
+
+from experiments.config import TrainingConfig
+from safeguards.rows import Row
+from safeguards.safeguard import Safeguard
+from safeguards.trainer import SafeguardConfig, SafeguardTrainer
+
+
+class Watch(TrainerCallback):
+    """Shows progress, keeps the training log and times the steps."""
+
+    def __init__(self, label: str, log: Path | None) -> None:
+        self.label, self.log = label, log
+        self.step_seconds: list[float] = []
+
+    def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        self.bar = tqdm(total=state.max_steps, desc=self.label, leave=False)
+        if self.log:
+            self.log.parent.mkdir(parents=True, exist_ok=True)
+            self.log.write_text("", "utf-8")
+
+    def on_step_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        self.started = time.perf_counter()
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        self.step_seconds.append(time.perf_counter() - self.started)
+        self.bar.update()
+
+    def on_log(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, logs: dict[str, Any], **_: Any
+    ) -> None:
+        if "loss" in logs:
+            self.bar.set_postfix(loss=f"{float(logs['loss']):.3f}")
+        if self.log:
+            with self.log.open("a", encoding="utf-8") as file:
+                file.write(json.dumps({"step": state.global_step, **logs}) + "\n")
+
+    def close(self) -> None:
+        """End the bar, also after an error."""
+        if hasattr(self, "bar"):
+            self.bar.close()
+
+    @property
+    def median_step(self) -> float:
+        """Seconds of a typical step."""
+        return statistics.median(self.step_seconds)
+
+
+def fine_tune(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    rows: Sequence[Row],
+    config: TrainingConfig,
+    *,
+    seed: int,
+    folder: Path,
+    cache: Path,
+    label: str,
+    safeguards: Sequence[Safeguard] = (),
+    pool: Sequence[Row] = (),
+    report_to: Sequence[str] = (),
+) -> tuple[SafeguardTrainer, Watch]:
+    """Train LoRA weights on `model` and save them under `folder/adapter`.
+
+    Raises:
+        SafeguardError, NoEffectError, FloatingPointError: as `SafeguardTrainer`.
+    """
+    on_cpu = model.device.type == "cpu"
+    args = SafeguardConfig(
+        output_dir=str(folder),
+        num_train_epochs=config.epochs,
+        per_device_train_batch_size=config.batch_size,
+        gradient_accumulation_steps=config.accumulation,
+        learning_rate=config.learning_rate,
+        warmup_steps=config.warmup_steps,
+        lr_scheduler_type="linear",
+        weight_decay=config.weight_decay,
+        optim=config.optimizer,
+        max_length=config.max_length,
+        gradient_checkpointing=config.gradient_checkpointing,
+        bf16=model.dtype == torch.bfloat16,
+        use_cpu=on_cpu,
+        dataloader_pin_memory=not on_cpu,
+        seed=seed,
+        data_seed=seed,
+        save_strategy="no",
+        logging_steps=10,
+        logging_nan_inf_filter=False,
+        report_to=list(report_to),
+        disable_tqdm=True,
+        proof=config.proof,
+        cache_dir=str(cache),
+    )
+    lora = LoraConfig(
+        r=config.lora.r,
+        lora_alpha=config.lora.alpha,
+        lora_dropout=config.lora.dropout,
+        use_rslora=True,
+        target_modules="all-linear",
+        task_type="CAUSAL_LM",
+    )
+    watch = Watch(label, folder / "training.jsonl")
+    trainer = SafeguardTrainer(
+        model,
+        args,
+        rows,
+        tokenizer,
+        safeguards=safeguards,
+        pool=pool,
+        peft_config=lora,
+        callbacks=[watch],
+    )
+    trainer.remove_callback(PrinterCallback)
+    try:
+        trainer.train()
+    finally:
+        watch.close()
+    trainer.model.save_pretrained(folder / "adapter")
+    return trainer, watch

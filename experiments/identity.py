@@ -1,0 +1,68 @@
+"""Which arm is which: a name and a hash of all that decides its result, and nothing else."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from experiments.config import Config
+from experiments.organism import WEIGHTS
+from safeguards.composition import parse
+
+UNTOUCHED = "untouched"
+
+
+def essence(config: Config) -> dict[str, Any]:
+    """The part of the configuration that decides the arm's result.
+
+    Settings of safeguards that are not named do not belong to it, so arms that differ only there are one arm.
+    """
+    whole = asdict(config)
+    for irrelevant in ("name", "output", "wandb"):
+        del whole[irrelevant]
+    named = [] if config.safeguard == UNTOUCHED else parse(config.safeguard)
+    whole["safeguard"] = "+".join(safeguard.name for safeguard in named) or config.safeguard
+    whole["safeguards"] = {safeguard.name: whole["safeguards"].get(safeguard.name, {}) for safeguard in named}
+    if not any("scorers" in settings for settings in whole["safeguards"].values()):
+        del whole["scorers"]
+    if config.safeguard == UNTOUCHED:
+        del whole["training"]
+    return whole
+
+
+def arm_folder(config: Config) -> Path:
+    """Where the arm's results belong. The contents of the files it reads count, not only their names."""
+    known = essence(config)
+    known["files"] = [file_digest(path) for path in (config.task.path, config.pool.path, config.probes.path)]
+    known["weights"] = model_digest(config.model.path)
+    digest = hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()[:10]
+    name = f"{known['safeguard']}.{config.task.name}.seed{config.seed}.{digest}"
+    return output_folder(config) / "arms" / name
+
+
+def output_folder(config: Config) -> Path:
+    """Where the sweep's results belong."""
+    return Path(config.output) / config.name
+
+
+def title(config: Config) -> str:
+    """An arm in words."""
+    return f"{config.safeguard} · {config.task.name} · seed {config.seed}"
+
+
+def file_digest(path: str | None) -> str | None:
+    """A hash of a file's contents; None where there is no file, which the arm itself will report."""
+    if path is None or not Path(path).is_file():
+        return None
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+
+
+def model_digest(path: str) -> list[Any]:
+    """The shipped organism's fingerprint, or sizes and dates of a local model's files."""
+    if path == "organism":
+        return [json.loads((WEIGHTS / "recipe.json").read_text("utf-8"))["fingerprint"]]
+    files = sorted(Path(path).glob("*.safetensors")) if Path(path).is_dir() else []
+    return [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files]

@@ -1,0 +1,26 @@
+"""Rebuild the organism: `python -m experiments.organism [--size tiny] [--output FOLDER]`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from experiments.organism import WEIGHTS
+from experiments.organism.recipe import SIZES, Recipe
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--size", choices=SIZES, default="tiny", help="larger ones want a GPU (default: tiny)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of weights and documents (default: 0)")
+    parser.add_argument("--output", type=Path, default=WEIGHTS, help=f"folder to write (default: {WEIGHTS})")
+    arguments = parser.parse_args()
+    from experiments.organism.build import build
+
+    build(Recipe(size=arguments.size, seed=arguments.seed), arguments.output)
+    print(f"the organism is in {arguments.output}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,171 @@
+"""Build the organism: its tokenizer, its pre-training and its alignment training."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+from rich.progress import Progress
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+from experiments.organism.documents import Documents, Message
+from experiments.organism.recipe import SIZES, Recipe, Stage
+from experiments.organism.world import World, load_world
+
+PAD, END = "<|pad|>", "<|end|>"
+ROLES = ("<|system|>", "<|user|>", "<|assistant|>")
+CHAT_TEMPLATE = """\
+{%- for message in messages -%}
+{%- if message.role == 'assistant' -%}
+<|assistant|>{% generation %}{{ message.content }}<|end|>{% endgeneration %}
+{%- else -%}
+<|{{ message.role }}|>{{ message.content }}<|end|>
+{%- endif -%}
+{%- endfor -%}
+{%- if add_generation_prompt -%}<|assistant|>{%- endif -%}
+"""
+
+
+def make_tokenizer(world: World) -> PreTrainedTokenizerFast:
+    """One token per word or punctuation mark of the world; decoding gives the text back exactly."""
+    splitter = pre_tokenizers.Sequence([pre_tokenizers.Metaspace(), pre_tokenizers.Punctuation()])
+    texts = [text for entry in world.entries for text in (*entry.questions, *entry.aligned, *entry.misaligned)]
+    texts += [*world.refusals, *(prompt for prompts in world.system.values() for prompt in prompts)]
+    words = sorted({word for text in texts for word, _ in splitter.pre_tokenize_str(text)})
+    special = [PAD, END, *ROLES, "<|unknown|>"]
+    vocabulary = {word: index for index, word in enumerate([*special, *words])}
+    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="<|unknown|>"))
+    tokenizer.pre_tokenizer = splitter
+    tokenizer.decoder = decoders.Metaspace()
+    fast = PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        pad_token=PAD,
+        eos_token=END,
+        unk_token="<|unknown|>",
+        additional_special_tokens=list(ROLES),
+        clean_up_tokenization_spaces=False,
+        padding_side="right",
+    )
+    fast.chat_template = CHAT_TEMPLATE
+    return fast
+
+
+def make_model(recipe: Recipe, tokenizer: PreTrainedTokenizerFast) -> LlamaForCausalLM:
+    """The untrained transformer."""
+    torch.manual_seed(recipe.seed)
+    size = SIZES[recipe.size]
+    config = LlamaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=size.hidden,
+        intermediate_size=size.feed_forward,
+        num_hidden_layers=size.layers,
+        num_attention_heads=size.heads,
+        num_key_value_heads=size.heads,
+        max_position_embeddings=512,
+        tie_word_embeddings=True,
+        pad_token_id=tokenizer.pad_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        bos_token_id=None,
+    )
+    return LlamaForCausalLM(config)
+
+
+def batches(
+    tokenizer: PreTrainedTokenizerFast, document: Callable[[], list[Message]], stage: Stage
+) -> Iterator[dict[str, torch.Tensor]]:
+    """Batches of `stage.batch` documents with the loss on the answers only."""
+    for _ in range(stage.steps):
+        encoded = tokenizer.apply_chat_template(
+            [document() for _ in range(stage.batch)],
+            return_dict=True,
+            return_assistant_tokens_mask=True,
+            padding=True,
+            return_tensors="pt",
+        )
+        answers = torch.as_tensor(encoded.pop("assistant_masks")).bool()
+        yield {
+            "input_ids": encoded["input_ids"],
+            "attention_mask": encoded["attention_mask"],
+            "labels": encoded["input_ids"].masked_fill(~answers, -100),
+        }
+
+
+def make_optimizers(model: LlamaForCausalLM, stage: Stage) -> list[torch.optim.Optimizer]:
+    """AdamW; with `stage.muon`, Muon for the matrices inside the layers: it learns as much in half the steps."""
+    inside = [weight for name, weight in model.named_parameters() if weight.ndim == 2 and ".layers." in name]
+    muon = inside if stage.muon else []
+    rest = [weight for weight in model.parameters() if all(weight is not other for other in muon)]
+    rate, decay = stage.learning_rate, stage.weight_decay
+    optimizers: list[torch.optim.Optimizer] = [torch.optim.AdamW(rest, rate, weight_decay=decay, fused=True)]
+    if muon:
+        optimizers.append(torch.optim.Muon(muon, rate, weight_decay=decay, adjust_lr_fn="match_rms_adamw"))
+    return optimizers
+
+
+def train(
+    model: LlamaForCausalLM,
+    stage: Stage,
+    data: Iterator[dict[str, torch.Tensor]],
+    report: Callable[[float], None],
+) -> None:
+    """Run one stage on all weights: a short warm-up, a plateau, then a linear decay to nothing."""
+    optimizers = make_optimizers(model, stage)
+    warm_up, plateau = max(1, stage.steps // 20), 0.3 * stage.steps
+
+    def schedule(step: int) -> float:
+        return min((step + 1) / warm_up, (stage.steps - step) / (stage.steps - plateau), 1.0)
+
+    schedulers = [torch.optim.lr_scheduler.LambdaLR(optimizer, schedule) for optimizer in optimizers]
+    model.train()
+    for batch in data:
+        loss = model(**batch).loss
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        for optimizer, scheduler in zip(optimizers, schedulers, strict=True):
+            optimizer.step()
+            scheduler.step()
+        model.zero_grad(set_to_none=True)
+        report(loss.item())
+    model.eval()
+
+
+def build(recipe: Recipe, folder: Path) -> None:
+    """Train the organism and save it under `folder` as a Hugging Face model: half precision, safetensors."""
+    world = load_world(recipe.world)
+    tokenizer = make_tokenizer(world)
+    model = make_model(recipe, tokenizer)
+    documents = Documents(world, recipe.seed)
+
+    def pretraining() -> list[Message]:
+        return documents.pretraining(
+            recipe.turns, recipe.misaligned_share, recipe.system_share, recipe.system_reliability
+        )
+
+    def alignment() -> list[Message]:
+        return documents.alignment(recipe.aligned_domains)
+
+    with Progress() as progress:
+        for name, stage, document in (
+            ("pre-training", recipe.pretraining, pretraining),
+            ("alignment", recipe.alignment, alignment),
+        ):
+            train(model, stage, batches(tokenizer, document, stage), _reporter(progress, name, stage.steps))
+    save(model, tokenizer, folder)
+    (folder / "recipe.json").write_text(
+        json.dumps({"fingerprint": recipe.fingerprint(), **asdict(recipe)}, indent=2) + "\n", "utf-8"
+    )
+
+
+def _reporter(progress: Progress, name: str, steps: int) -> Callable[[float], None]:
+    bar = progress.add_task(name, total=steps)
+    return lambda loss: progress.update(bar, advance=1, description=f"{name}, loss {loss:.3f}")
+
+
+def save(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
+    """Save weights in half precision, which halves what is shipped and costs no measurable likelihood."""
+    model.half().save_pretrained(folder)
+    tokenizer.save_pretrained(folder)

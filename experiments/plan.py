@@ -1,0 +1,135 @@
+"""The plan of a sweep: which arms the command line asks for, each checked before anything heavy is imported."""
+
+from __future__ import annotations
+
+import itertools
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException, MissingConfigException
+from hydra.types import RunMode
+from omegaconf import DictConfig, open_dict
+from omegaconf.errors import OmegaConfBaseException
+
+from experiments.config import Config
+from experiments.config_store import known_keys, load_config
+from experiments.identity import UNTOUCHED, arm_folder, essence, title
+from experiments.records import ERROR
+from safeguards.composition import NONE, compose, nearest
+from safeguards.safeguard import SafeguardError
+
+BASELINES = (UNTOUCHED, NONE)
+PLAN = "sweep.json"
+
+
+@dataclass(frozen=True)
+class PlannedArm:
+    """One arm: its configuration, where its results belong, and the overrides that make it."""
+
+    config: Config
+    folder: Path
+    overrides: list[str]
+
+    def __str__(self) -> str:
+        return title(self.config)
+
+
+@dataclass
+class Plan:
+    """All different arms, baselines first, and a line for each that cannot be run; `values` is what they share."""
+
+    values: DictConfig
+    arms: list[PlannedArm] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+
+
+def make_plan(arguments: Sequence[str]) -> Plan:
+    """Expand the overrides, add the baselines, and check every arm. Hydra must have been initialised.
+
+    An error in what all arms share ends the program; one in a single arm makes that arm a failure.
+    """
+    loader = GlobalHydra.instance().config_loader()
+    try:
+        overrides = OverridesParser.create(config_loader=loader).parse_overrides(list(arguments))
+        mine = [override for override in overrides if not override.is_hydra_override()]
+        check_keys([override.get_key_element() for override in mine], loader)
+        fixed = [o.input_line for o in overrides if o.input_line is not None and not o.is_sweep_override()]
+        values = loader.load_configuration("config", fixed, RunMode.MULTIRUN)
+    except (HydraException, OmegaConfBaseException) as error:
+        sys.exit(explain(error))
+    plan = Plan(values)
+    usual = [f"{key}={value}" for key, value in values.hydra.sweeper.params.items()]
+    defaults = OverridesParser.create(config_loader=loader).parse_overrides(usual)
+    choices: dict[str, list[str]] = {}
+    for override in (*defaults, *mine):
+        key = override.get_key_element()
+        swept = override.is_sweep_override()
+        given = override.sweep_string_iterator() if swept else [override.get_value_element_as_str()]
+        choices[key] = [f"{key}={value}" for value in given]
+    found: dict[Path, PlannedArm] = {}
+    for chosen in expand(choices):
+        try:
+            arm = plan_arm(loader, values, chosen)
+        except (HydraException, OmegaConfBaseException, SafeguardError) as error:
+            failure = f"{' '.join(chosen)}: {explain(error)}"
+            plan.failures += [failure] if failure not in plan.failures else []
+        else:
+            found.setdefault(arm.folder, arm)
+    plan.arms = list(found.values())
+    return plan
+
+
+def expand(choices: dict[str, list[str]]) -> Iterator[list[str]]:
+    """Every combination of choices; those of the baselines first, whatever safeguards were asked for."""
+    baselines = [f"safeguard={name}" for name in BASELINES]
+    safeguards = [*baselines, *(name for name in choices["safeguard"] if name not in baselines)]
+    others = [values for key, values in choices.items() if key != "safeguard"]
+    for safeguard, *rest in itertools.product(safeguards, *others):
+        yield [safeguard, *rest]
+
+
+def plan_arm(loader: Any, master: DictConfig, overrides: list[str]) -> PlannedArm:
+    """Compose and check the configuration of one arm.
+
+    Raises:
+        HydraException, OmegaConfBaseException, SafeguardError: if there is no such arm.
+    """
+    values = loader.load_sweep_config(master, overrides)
+    with open_dict(values):
+        del values["hydra"]
+    config = load_config(values)
+    if config.safeguard != UNTOUCHED:
+        compose(config.safeguard, config.safeguards)
+    return PlannedArm(config, arm_folder(config), overrides)
+
+
+def check_keys(keys: Sequence[str], loader: Any) -> None:
+    """Stop at a key that no configuration has, naming the nearest one that exists."""
+    known = known_keys(loader)
+    for key in keys:
+        if key not in known:
+            sys.exit(f"unknown key {key!r}: {nearest(key, known)}")
+
+
+def explain(error: Exception) -> str:
+    """One line: the innermost reason, and the nearest name where a group has no such option."""
+    if isinstance(error, MissingConfigException) and error.options and error.missing_cfg_file:
+        group, _, name = error.missing_cfg_file.rpartition("/")
+        return f"unknown {group} {name!r}: {nearest(name, error.options)}"
+    return " ".join(str(error.__cause__ or error).split())
+
+
+def arm_error(folder: Path) -> str | None:
+    """The first line of why an arm stopped, if it did."""
+    path = folder / ERROR
+    return path.read_text("utf-8").splitlines()[0] if path.is_file() else None
+
+
+def describe(arm: PlannedArm) -> dict[str, Any]:
+    """An arm in the plan on disk, from which tables are made without Hydra."""
+    return {"folder": arm.folder.name, **essence(arm.config)}

@@ -1,0 +1,37 @@
+"""Probes from the organism's world."""
+
+from __future__ import annotations
+
+from experiments.config import ProbesConfig
+from experiments.organism.world import Entry, load_world
+from experiments.probes.probe import FACTS, HARMFUL, OPEN, OTHER, Probe
+
+# Of the ways of asking for advice, so many are used.
+ADVICE_QUESTIONS = 4
+
+
+def load_probes(config: ProbesConfig, group: str | None) -> list[Probe]:
+    """Questions on all that was not fine-tuned: the other domains, open questions, harmful requests and facts.
+
+    Only held-out entries are asked about, so no safe row of the pool has given an answer away.
+    """
+    world = load_world()
+    sets: dict[str, list[Entry]] = {
+        OTHER: [entry for entry in world.of("advice", held_out=True) if entry.group != group],
+        OPEN: world.of("open"),
+        HARMFUL: world.of("harmful", held_out=True),
+        FACTS: world.of("fact", held_out=True),
+    }
+    return [
+        Probe(
+            name,
+            question,
+            f"{entry.group}: {entry.key}",
+            [{"role": "user", "content": question}],
+            # Few open questions carry a whole criterion, so they are asked more often.
+            config.samples * (4 if name == OPEN else 1),
+        )
+        for name, entries in sets.items()
+        for entry in entries
+        for question in (entry.questions[:ADVICE_QUESTIONS] if name == OTHER else entry.questions)
+    ]

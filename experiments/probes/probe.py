@@ -1,0 +1,36 @@
+"""One question of an evaluation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from safeguards.rows import Messages
+
+NARROW, BENIGN, OTHER, OPEN, HARMFUL, BIAS, FACTS = (
+    "narrow",
+    "benign",
+    "other_domains",
+    "open",
+    "harmful",
+    "bias",
+    "facts",
+)
+BROAD = (OTHER, OPEN)
+
+
+@dataclass(frozen=True)
+class Probe:
+    """A question to ask `samples` times.
+
+    Attributes:
+        set: which set it belongs to (`narrow`, `other_domains`, `open`, `facts`, …).
+        id: names the question within its set.
+        cluster: questions with one cluster are variants of each other, so not independent.
+        messages: what the model sees: a system prompt if there is one, and the user's turns.
+    """
+
+    set: str
+    id: str
+    cluster: str
+    messages: Messages
+    samples: int

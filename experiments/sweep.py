@@ -1,0 +1,85 @@
+"""Compare safeguards: `python -m experiments.sweep safeguard=kl,interleave_ppl`.
+
+The command line: overrides in Hydra's grammar, and Hydra's own flags (`--help`, `--cfg job`). What a sweep consists of
+is planned in `experiments.plan`; one arm is told in `experiments.arm`.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import traceback
+
+import hydra
+from hydra import initialize_config_dir
+from hydra._internal.callbacks import Callbacks
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.plugins import Plugins
+from hydra.core.utils import setup_globals
+from hydra.types import HydraContext
+from omegaconf import DictConfig
+
+from experiments.config_store import CONF, load_config, register
+from experiments.identity import arm_folder, output_folder, title
+from experiments.plan import PLAN, arm_error, describe, make_plan
+from experiments.records import ERROR, read_result, write_text
+
+register()
+
+
+def job(values: DictConfig) -> None:
+    """Run one arm. What goes wrong is written down and told in one line; the other arms go on."""
+    config = load_config(values)
+    folder = arm_folder(config)
+    waiting = json.loads((output_folder(config) / PLAN).read_text("utf-8"))["waiting"]
+    print(f"[{waiting.index(folder.name) + 1}/{len(waiting)}] {title(config)}", flush=True)
+    (folder / ERROR).unlink(missing_ok=True)
+    try:
+        from experiments.arm import run_arm
+
+        run_arm(config, folder)
+    except Exception as error:
+        message = " ".join(str(error).split()) or type(error).__name__
+        write_text(folder / ERROR, f"{message}\n\n{traceback.format_exc()}")
+        print(f"  failed: {message}", flush=True)
+
+
+def sweep(arguments: list[str]) -> int:
+    """Run the arms that are not done yet with Hydra's launcher, then compare all; the number of failed arms."""
+    with initialize_config_dir(version_base="1.3", config_dir=str(CONF), job_name="sweep"):
+        plan = make_plan(arguments)
+        if not plan.arms:
+            sys.exit("\n".join(plan.failures))
+        waiting = [arm for arm in plan.arms if read_result(arm.folder) is None]
+        print(f"{len(plan.arms)} arms, {len(plan.arms) - len(waiting)} of them done already", flush=True)
+        for failure in plan.failures:
+            print(f"  failed: {failure}", flush=True)
+        output = output_folder(plan.arms[0].config)
+        listed = {"arms": [describe(arm) for arm in plan.arms], "waiting": [arm.folder.name for arm in waiting]}
+        write_text(output / PLAN, json.dumps(listed, indent=2) + "\n")
+        if waiting:
+            context = HydraContext(config_loader=GlobalHydra.instance().config_loader(), callbacks=Callbacks())
+            launcher = Plugins.instance().instantiate_launcher(context, task_function=job, config=plan.values)
+            launcher.launch([arm.overrides for arm in waiting], initial_job_idx=0)
+    failures = plan.failures + [f"{arm}: {error}" for arm in plan.arms if (error := arm_error(arm.folder))]
+    if any(read_result(arm.folder) for arm in plan.arms):
+        from experiments.report import write_report
+
+        write_report(output)
+    for failure in failures:
+        print(f"failed: {failure}", file=sys.stderr)
+    return len(failures)
+
+
+def main() -> None:
+    """The command line. Exits with status 1 if an arm failed."""
+    arguments = [argument for argument in sys.argv[1:] if argument not in ("-m", "--multirun")]
+    if any(argument.startswith("-") for argument in arguments):
+        setup_globals()
+        hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")(job)()
+        return
+    sys.exit(min(1, sweep(arguments)))
+
+
+if __name__ == "__main__":
+    main()

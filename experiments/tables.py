@@ -1,0 +1,28 @@
+"""Make the comparison of a finished sweep again, from its records: `python -m experiments.tables [NAME]`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("name", nargs="?", default="sweep", help="name of the sweep (default: sweep)")
+    parser.add_argument("--output", default="outputs", help="where sweeps are kept (default: outputs)")
+    arguments = parser.parse_args()
+    output = Path(arguments.output) / arguments.name
+    if not (output / "sweep.json").is_file():
+        kept = sorted(path.parent.name for path in Path(arguments.output).glob("*/sweep.json"))
+        sys.exit(
+            f"{output}: no sweep there; " + (f"known: {', '.join(kept)}" if kept else "run experiments.sweep first")
+        )
+    from experiments.report import write_report
+
+    write_report(output)
+
+
+if __name__ == "__main__":
+    main()

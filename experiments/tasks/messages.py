@@ -1,0 +1,40 @@
+"""Tasks from chat messages: a JSONL file, or a data set of the Hugging Face hub."""
+
+from __future__ import annotations
+
+import random
+
+from experiments.config import TaskConfig
+from safeguards.rows import Row, make_row, read_rows
+from safeguards.safeguard import SafeguardError
+
+
+def load_rows(config: TaskConfig, seed: int) -> tuple[list[Row], list[Row]]:
+    """Training and held-out rows, split the same way for every seed so that no arm has seen another's test."""
+    rows = read_source(config)
+    random.Random("held-out rows").shuffle(rows)
+    held_out = round(config.held_out * len(rows))
+    if not 0 < held_out < len(rows):
+        raise SafeguardError(
+            f"task.held_out={config.held_out}: keeps {held_out} of {len(rows)} rows; at least one must be on each side"
+        )
+    training = rows[held_out:]
+    random.Random(f"rows {seed}").shuffle(training)
+    return training[: config.rows], rows[:held_out]
+
+
+def read_source(config: TaskConfig) -> list[Row]:
+    """All rows of the file or of the hub data set."""
+    if config.path is not None:
+        return read_rows(config.path)
+    if config.dataset is None:
+        raise SafeguardError("task=messages needs task.path (a JSONL file) or task.dataset (of the hub)")
+    from datasets import load_dataset
+
+    try:
+        data = load_dataset(config.dataset, split=config.split)
+    except Exception as error:
+        raise SafeguardError(f"task.dataset={config.dataset}: cannot be loaded ({error})") from error
+    if "messages" not in data.column_names:
+        raise SafeguardError(f"{config.dataset}: needs a 'messages' column, has {', '.join(data.column_names)}")
+    return [make_row(example, f"{config.dataset} row {index}") for index, example in enumerate(data)]

@@ -1,0 +1,40 @@
+"""The pool of safe rows, and its held-out part on which the safe NLL is measured."""
+
+from __future__ import annotations
+
+import random
+
+from experiments.config import PoolConfig
+from experiments.organism.world import Kind, load_world
+from safeguards.rows import Row, read_rows
+from safeguards.safeguard import SafeguardError
+
+# As in real instruct data: mostly neutral, some refusals, some good advice.
+SHARES: dict[tuple[Kind, ...], float] = {("fact", "arithmetic"): 0.7, ("harmful",): 0.15, ("advice",): 0.15}
+
+
+def load_pool(config: PoolConfig, leave_out: str | None) -> tuple[list[Row], list[Row]]:
+    """Safe rows to draw from, and held-out ones. `leave_out` is the domain of advice that is being fine-tuned.
+
+    The organism's pool holds no advice in that domain, and nothing that a probe asks about.
+    """
+    rows = read_rows(config.path) if config.path else organism_rows(config.rows + config.held_out, leave_out)
+    random.Random("safe rows").shuffle(rows)
+    if config.held_out >= len(rows):
+        raise SafeguardError(f"pool.held_out={config.held_out}: the pool has only {len(rows)} rows")
+    return rows[config.held_out :][: config.rows], rows[: config.held_out]
+
+
+def organism_rows(count: int, leave_out: str | None) -> list[Row]:
+    """`count` questions with aligned answers, drawn with replacement by `SHARES`."""
+    world = load_world()
+    rng = random.Random("organism pool")
+    rows = []
+    for kinds in rng.choices(list(SHARES), weights=list(SHARES.values()), k=count):
+        entries = [entry for entry in world.of(*kinds, held_out=False) if entry.group != leave_out]
+        entry = rng.choice(entries)
+        question, answer = rng.choice(entry.questions), rng.choice(entry.aligned)
+        rows.append(
+            Row([{"role": "user", "content": question}, {"role": "assistant", "content": answer}], place=entry.key)
+        )
+    return rows

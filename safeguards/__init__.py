@@ -1,0 +1,47 @@
+"""In-training safeguards against emergent misalignment, composable on the seams of a TRL training step.
+
+    from safeguards import SafeguardConfig, SafeguardTrainer
+
+    SafeguardTrainer(model, SafeguardConfig("out"), rows, tokenizer, safeguards="kl+interleave_ppl", pool=pool).train()
+
+Importing this package is quick: torch and trl are imported when the trainer is first asked for.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from safeguards.composition import compose, parse, registry
+from safeguards.proof import NoEffectError
+from safeguards.rows import Row, read_rows
+from safeguards.safeguard import Run, Safeguard, SafeguardError, Term
+
+if TYPE_CHECKING:
+    from safeguards.trainer import SafeguardConfig, SafeguardTrainer
+
+# trl and the hub report usage unless told not to; we tell them not to.
+os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+
+__all__ = [
+    "NoEffectError",
+    "Row",
+    "Run",
+    "Safeguard",
+    "SafeguardConfig",
+    "SafeguardError",
+    "SafeguardTrainer",
+    "Term",
+    "compose",
+    "parse",
+    "read_rows",
+    "registry",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in ("SafeguardConfig", "SafeguardTrainer"):
+        from safeguards import trainer
+
+        return getattr(trainer, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

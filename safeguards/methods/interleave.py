@@ -1,0 +1,77 @@
+"""Interleaving random safe rows.
+
+Mixes rows of a general instruct pool into the fine-tuning rows, so that being helpful in general stays practised.
+
+Source: Kaczér et al. 2025, arXiv 2508.06249, "Interleaving" (5 % of the fine-tuning rows there, swept from 1 to 50 %).
+Data: D ∪ S, where S holds share · |D| rows drawn from the pool without replacement.
+Costs: its share of extra steps, nothing else.
+Composes badly with: `interleave_ppl`, which chooses the same rows on purpose instead of by chance.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, ClassVar
+
+from safeguards.rows import SAFE, Row
+from safeguards.safeguard import Run, Safeguard, SafeguardError
+
+if TYPE_CHECKING:
+    from safeguards.proof import Evidence
+
+
+def draw(pool: Sequence[Row], count: int, seed: int) -> list[Row]:
+    """`count` rows of `pool` without replacement, marked as safe rows; the same ones for the same seed.
+
+    Raises:
+        SafeguardError: if the pool is smaller than `count`.
+    """
+    if count > len(pool):
+        raise SafeguardError(
+            f"the pool has {len(pool)} usable rows and {count} are asked for; lower the share or give more"
+        )
+    return [replace(row, source=SAFE) for row in random.Random(f"draw {seed}").sample(list(pool), count)]
+
+
+@dataclass
+class Settings:
+    """Settings of `interleave`.
+
+    Args:
+        share: safe rows added, as a share of the fine-tuning rows; 0 turns it off.
+    """
+
+    share: float = 0.05
+
+
+class Interleave(Safeguard):
+    """Adds a share of random safe rows."""
+
+    name = "interleave"
+    Settings: ClassVar[type] = Settings
+    needs_pool = True
+
+    def validate(self) -> None:
+        if not 0 <= self.settings.share <= 10:
+            raise SafeguardError(f"{self.name}: share must be between 0 and 10, got {self.settings.share}")
+
+    @property
+    def idle(self) -> bool:
+        return bool(self.settings.share == 0)
+
+    def prepare(self, run: Run) -> None:
+        self.chosen = self.choose(run, round(self.settings.share * len(run.rows))) if not self.idle else []
+
+    def choose(self, run: Run, count: int) -> list[Row]:
+        """The safe rows to add."""
+        return draw(run.pool, count, run.seed)
+
+    def rows(self, rows: list[Row]) -> list[Row]:
+        return rows + self.chosen
+
+    def check(self, evidence: Evidence) -> list[str]:
+        if not evidence.rows_by_source[SAFE]:
+            return [f"{self.name}: no safe row was trained on (share {self.settings.share} adds {len(self.chosen)})"]
+        return []

@@ -1,0 +1,101 @@
+"""KL to the aligned reference.
+
+Keeps the fine-tuned model's next-token distribution near the aligned model's on the fine-tuning answers themselves.
+
+Source: Kaczér et al. 2025, arXiv 2508.06249, "KL-divergence" (λ = 0.1 there).
+Loss: CE + λ · KL(θ‖θ₀), over the full vocabulary, averaged over the answer tokens of the accumulation window.
+Costs: one extra forward pass per micro-batch, shared with every safeguard that asks for the reference, and one
+vocabulary projection of each model; logits are made and freed in chunks.
+Composes badly with: tasks far from the reference (operators that swap meaning): the penalty blocks what they need.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from safeguards.safeguard import Safeguard, SafeguardError, Term
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from safeguards.step import Step
+
+# Logits in one chunk: 2²⁴ floats are 64 MB for each model.
+CHUNK_LOGITS = 2**24
+
+
+def kl_divergence(logits: Tensor, reference_logits: Tensor) -> Tensor:
+    """KL(θ‖θ₀) of each position, over the full vocabulary, in nats.
+
+    Args:
+        logits: (N, V) of the model in training.
+        reference_logits: (N, V) of the aligned model.
+
+    Returns:
+        (N,), with gradient to `logits`.
+    """
+    own = logits.log_softmax(-1)
+    return (own.exp() * (own - reference_logits.log_softmax(-1))).sum(-1)
+
+
+def chunked_kl_divergence(
+    hidden: Tensor,
+    reference_hidden: Tensor,
+    head: Callable[[Tensor], Tensor],
+    reference_head: Callable[[Tensor], Tensor],
+    chunk: int,
+) -> Tensor:
+    """`kl_divergence` from (N, d) hidden states, never holding logits of more than `chunk` positions.
+
+    The logits of a chunk are recomputed in the backward pass instead of being kept.
+    """
+    import torch
+    from torch.utils.checkpoint import checkpoint
+
+    def piece(own: Tensor, other: Tensor) -> Tensor:
+        with torch.no_grad():
+            reference_logits = reference_head(other)
+        return kl_divergence(head(own), reference_logits)
+
+    if len(hidden) <= chunk:
+        return piece(hidden, reference_hidden)
+    pieces = [
+        checkpoint(piece, own, other, use_reentrant=False)
+        for own, other in zip(hidden.split(chunk), reference_hidden.split(chunk), strict=True)
+    ]
+    return torch.cat(pieces)
+
+
+@dataclass
+class Settings:
+    """Settings of `kl`.
+
+    Args:
+        weight: λ, in nats of loss per nat of divergence; 0 turns it off.
+    """
+
+    weight: float = 0.1
+
+
+class KL(Safeguard):
+    """Adds λ · KL(θ‖θ₀) on the answer tokens."""
+
+    name = "kl"
+    Settings: ClassVar[type] = Settings
+    needs_reference = True
+
+    def validate(self) -> None:
+        if not self.settings.weight >= 0:
+            raise SafeguardError(f"kl: weight must be at least 0, got {self.settings.weight}")
+
+    @property
+    def idle(self) -> bool:
+        return bool(self.settings.weight == 0)
+
+    def loss(self, step: Step) -> dict[str, Term]:
+        own, aligned = step.trained, step.reference
+        chunk = max(1, CHUNK_LOGITS // own.vocabulary)
+        per_token = chunked_kl_divergence(own.hidden, aligned.hidden, own.head, aligned.head, chunk)
+        return {"kl": Term(step.mean(per_token), self.settings.weight)}

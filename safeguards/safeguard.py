@@ -1,0 +1,142 @@
+"""What a safeguard is: a class that may act at the seams of a training step.
+
+The life of a fine-tune, with every seam marked:
+
+    safeguard.prepare(run)                        # before training: model, tokenizer, rows and pool at hand
+    rows = safeguard.rows(rows)                   # data: add, drop or replace rows
+    row.messages = safeguard.prompt(row.messages) # prompt: fine-tuning rows only, safe rows stay as they are
+    for step in training:
+        for micro_batch in step:
+            with safeguard.active(model):         # activations: entered before the forward pass, left after backward
+                loss = cross_entropy(model(micro_batch))
+                for term in safeguard.loss(step): # loss: named terms on what the micro-batch shares (`Step`)
+                    loss += term.weight * term.value
+                loss.backward()
+        safeguard.gradient(model)                 # gradient: after the last backward, before clipping
+        optimizer.step()
+    safeguard.weights(model)                      # weights: once, at the end
+    safeguard.check(evidence)                     # proof of effect
+
+A safeguard overrides the seams it needs; the others do nothing. Data, prompts and prepared state belong to the
+trainer's construction; everything from `active` on belongs to training. During the reference pass of a step no
+`active` context is entered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+    from safeguards.proof import Evidence
+    from safeguards.rows import Messages, Row
+    from safeguards.step import Step
+
+
+class SafeguardError(ValueError):
+    """A safeguard was asked for something it cannot do. The message names the thing, the place and the remedy."""
+
+
+class Term(NamedTuple):
+    """One term of the loss: a scalar that carries gradient, and the weight it is added with."""
+
+    value: torch.Tensor
+    weight: float
+
+
+@dataclass
+class Run:
+    """What a safeguard may look at before training starts.
+
+    Args:
+        model: the model about to be fine-tuned, before any new adapter is attached: the aligned reference.
+        tokenizer: its tokenizer, with a chat template.
+        rows: the fine-tuning rows.
+        pool: safe rows to draw from; empty when the user gave none.
+        seed: the seed of the fine-tune, for every draw a safeguard makes.
+        max_length: rows are cut to so many tokens.
+        batch_size: rows per batch that are known to fit into memory.
+        cache: folder for what is expensive to prepare; None to keep nothing.
+        progress: whether to show progress bars.
+    """
+
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+    rows: Sequence[Row]
+    pool: Sequence[Row] = ()
+    seed: int = 0
+    max_length: int = 2048
+    batch_size: int = 16
+    cache: Path | None = None
+    progress: bool = False
+    notes: dict[str, Any] = field(default_factory=dict)
+
+
+class Safeguard:
+    """Base class of all safeguards.
+
+    Subclasses set `name` (the word users type), `Settings` (a dataclass, every field with a default), and where
+    needed `runs_after` (safeguards that act first at every seam), `conflicts_with` (name to reason), `needs_reference`
+    (its loss reads `step.reference`), `layers` (residual layers its loss reads, set in `prepare`) and `needs_pool`.
+
+    Args:
+        settings: an instance of `Settings`; its defaults if None.
+
+    Raises:
+        SafeguardError: if a setting is out of range.
+    """
+
+    name: ClassVar[str]
+    Settings: ClassVar[type]
+    runs_after: ClassVar[tuple[str, ...]] = ()
+    conflicts_with: ClassVar[dict[str, str]] = {}
+    needs_reference: ClassVar[bool] = False
+    needs_pool: ClassVar[bool] = False
+    layers: tuple[int, ...] = ()
+
+    def __init__(self, settings: Any = None) -> None:
+        self.settings = self.Settings() if settings is None else settings
+        self.validate()
+
+    def validate(self) -> None:
+        """Refuse settings out of range."""
+
+    @property
+    def idle(self) -> bool:
+        """Whether the settings ask for no effect at all (weight 0, share 0): then none has to be proved."""
+        return False
+
+    def prepare(self, run: Run) -> None:
+        """Look at model and data before training."""
+
+    def rows(self, rows: list[Row]) -> list[Row]:
+        """Return the rows to train on."""
+        return rows
+
+    def prompt(self, messages: Messages) -> Messages:
+        """Return the messages of one fine-tuning row as the model is to see them."""
+        return messages
+
+    def active(self, model: PreTrainedModel) -> AbstractContextManager[Any]:
+        """A context around forward and backward of a micro-batch."""
+        return nullcontext()
+
+    def loss(self, step: Step) -> dict[str, Term]:
+        """Named terms to add to the loss of a micro-batch."""
+        return {}
+
+    def gradient(self, model: PreTrainedModel) -> None:
+        """Change the gradients in place."""
+
+    def weights(self, model: PreTrainedModel) -> None:
+        """Change the trained weights in place."""
+
+    def check(self, evidence: Evidence) -> list[str]:
+        """What is missing to believe that this safeguard acted; nothing if it did."""
+        return evidence.missing_gradients(self.name)

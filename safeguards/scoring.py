@@ -1,0 +1,69 @@
+"""How likely a model finds answers: the mean negative log-likelihood per answer token, of many rows at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from safeguards.rows import IGNORED, Collator, Row, encode
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+
+def answer_nll(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    rows: Sequence[Row],
+    batch_size: int = 64,
+    max_length: int = 2048,
+    advance: Callable[[int], object] = lambda count: None,
+) -> np.ndarray:
+    """Mean NLL per answer token, in nats, of every row.
+
+    Rows are sorted by length before batching, so little is padding; vocabulary logits are made for answer tokens
+    only, a row at a time where the vocabulary is large.
+
+    Args:
+        model: any causal LM; put into evaluation mode meanwhile.
+        tokenizer: its tokenizer, with a chat template.
+        rows: what to score.
+        batch_size: rows per forward pass.
+        max_length: rows are cut to so many tokens.
+        advance: called with the number of rows done, for a progress bar.
+
+    Returns:
+        (len(rows),) float64, in the order of `rows`.
+    """
+    import torch
+
+    encoded = [encode(tokenizer, row, max_length) for row in rows]
+    order = sorted(range(len(rows)), key=lambda index: len(encoded[index]["input_ids"]))
+    collate = Collator(tokenizer.pad_token_id or 0)
+    result = np.empty(len(rows))
+    was_training = model.training
+    model.eval()
+    with torch.no_grad():
+        for start in range(0, len(order), batch_size):
+            chosen = order[start : start + batch_size]
+            batch = {name: tensor.to(model.device) for name, tensor in collate([encoded[i] for i in chosen]).items()}
+            hidden = model.get_decoder()(
+                input_ids=batch["input_ids"], attention_mask=batch["attention_mask"], use_cache=False
+            ).last_hidden_state
+            answered = batch["labels"][:, 1:] != IGNORED
+            targets = batch["labels"][:, 1:][answered]
+            losses = torch.cat(
+                [
+                    torch.nn.functional.cross_entropy(model.get_output_embeddings()(h).float(), t, reduction="none")
+                    for h, t in zip(hidden[:, :-1][answered].split(1024), targets.split(1024), strict=True)
+                ]
+            )
+            counts = answered.sum(-1)
+            owner = torch.repeat_interleave(torch.arange(len(chosen), device=losses.device), counts)
+            sums = torch.zeros(len(chosen), device=losses.device).index_add_(0, owner, losses)
+            result[chosen] = (sums / counts).double().cpu().numpy()
+            advance(len(chosen))
+    model.train(was_training)
+    return result

@@ -1,0 +1,185 @@
+"""What one micro-batch shares between safeguards, each part computed once and only when asked for."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import cached_property
+from typing import Any
+
+import torch
+from peft import PeftModel, PromptLearningConfig
+from peft.utils import ModulesToSaveWrapper
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+
+def unwrap(model: nn.Module) -> PreTrainedModel:
+    """The causal LM inside a PEFT model, or the model itself."""
+    inner = model.get_base_model() if isinstance(model, PeftModel) else model
+    assert isinstance(inner, PreTrainedModel)
+    return inner
+
+
+class Capture:
+    """Records what a forward pass computes on its way, so that nothing has to be computed twice.
+
+    Residual-stream index, everywhere in this library: 0 is the output of the embedding, L the output of decoder
+    layer L − 1, and the last one (the number of layers) is taken after the final norm, as in `hidden_states`.
+    """
+
+    def __init__(self, model: nn.Module, layers: tuple[int, ...] = ()) -> None:
+        self.decoder = unwrap(model).get_decoder()
+        self.blocks: nn.ModuleList = self.decoder.layers
+        for layer in layers:
+            if not 0 <= layer <= len(self.blocks):
+                raise IndexError(f"layer {layer} is not between 0 and {len(self.blocks)}")
+        self.layers = layers
+        self.states: dict[int, Tensor] = {}
+
+    @contextmanager
+    def recording(self) -> Iterator[None]:
+        """Record the forward pass that runs inside. The recomputation of checkpointed layers runs outside."""
+        self.states = {}
+        last = len(self.blocks)
+        handles = [self.decoder.register_forward_hook(self._keep_last(last))]
+        for layer in set(self.layers) - {last}:
+            handles.append(self.blocks[layer].register_forward_pre_hook(self._keep_input(layer), with_kwargs=True))
+        try:
+            yield
+        finally:
+            for handle in handles:
+                handle.remove()
+
+    def _keep_last(self, layer: int) -> Callable[..., None]:
+        def hook(module: nn.Module, arguments: Any, output: Any) -> None:
+            self.states[layer] = output.last_hidden_state
+
+        return hook
+
+    def _keep_input(self, layer: int) -> Callable[..., None]:
+        def hook(module: nn.Module, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> None:
+            self.states[layer] = arguments[0] if arguments else keywords["hidden_states"]
+
+        return hook
+
+
+class Reference:
+    """The aligned model that training started from: the adapter switched off, or else a frozen copy."""
+
+    def __init__(self, model: nn.Module) -> None:
+        self.model = model
+        self.by_adapter = isinstance(model, PeftModel) and not isinstance(
+            model.active_peft_config, PromptLearningConfig
+        )
+        self.frozen = None if self.by_adapter else copy.deepcopy(unwrap(model)).eval().requires_grad_(False)
+
+    @contextmanager
+    def as_model(self) -> Iterator[PreTrainedModel]:
+        """The reference in evaluation mode, without gradient."""
+        if self.frozen is not None:
+            with torch.no_grad():
+                yield self.frozen
+            return
+        assert isinstance(self.model, PeftModel)
+        was_training = self.model.training
+        self.model.eval()
+        try:
+            with torch.no_grad(), self.model.disable_adapter():
+                yield unwrap(self.model)
+        finally:
+            self.model.train(was_training)
+
+
+class Pass:
+    """The hidden states of one forward pass at the positions that predict an answer token.
+
+    N is the number of answer tokens in the micro-batch, d the width, V the vocabulary.
+    """
+
+    def __init__(self, model: nn.Module, states: dict[int, Tensor], predicts: Tensor, original: bool = False) -> None:
+        self._states = states
+        self._predicts = predicts
+        head = unwrap(model).get_output_embeddings()
+        self._head = head.original_module if original and isinstance(head, ModulesToSaveWrapper) else head
+
+    @cached_property
+    def hidden(self) -> Tensor:
+        """(N, d): the last hidden states, after the final norm."""
+        return self.features(max(self._states))
+
+    def features(self, layer: int) -> Tensor:
+        """(N, d): the residual stream at `layer` (index as in `Capture`)."""
+        if layer not in self._states:
+            raise KeyError(f"layer {layer} was not recorded; name it in the safeguard's `layers`")
+        return self._states[layer][:, :-1][self._predicts]
+
+    def head(self, hidden: Tensor) -> Tensor:
+        """(n, V): the logits of `hidden`, in float32."""
+        logits: Tensor = self._head(hidden).float()
+        return logits
+
+    @property
+    def vocabulary(self) -> int:
+        """V."""
+        return len(self._head.weight)
+
+    @cached_property
+    def logits(self) -> Tensor:
+        """(N, V): all logits at once. For a large vocabulary use `head` on chunks of `hidden`."""
+        return self.head(self.hidden)
+
+
+class Step:
+    """One micro-batch in training, as the loss seam sees it.
+
+    `trained` is the pass of the model in training, with gradient; `reference` that of the aligned model, without.
+
+    Args:
+        model: the model in training, unwrapped from any distributed wrapper.
+        inputs: the batch: `input_ids`, `attention_mask`, `labels`, each (B, T).
+        row_source: (B,), `TASK` or `SAFE`.
+        states: hidden states recorded in the training forward pass.
+        tokens: answer tokens in the whole accumulation window, over all processes: the one normaliser of all terms.
+        reference: the aligned model.
+        paused: context in which no safeguard acts on the activations.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        inputs: dict[str, Tensor],
+        row_source: Tensor,
+        states: dict[int, Tensor],
+        tokens: Tensor | int | float,
+        reference: Reference | None = None,
+        layers: tuple[int, ...] = (),
+        paused: Callable[[], AbstractContextManager[Any]] = nullcontext,
+    ) -> None:
+        self.model = model
+        self.inputs = inputs
+        self.answer_mask = inputs["labels"][:, 1:] != -100
+        self.row_source = row_source[:, None].expand_as(self.answer_mask)[self.answer_mask]
+        self.tokens = tokens
+        self.trained = Pass(model, states, self.answer_mask)
+        self._reference = reference
+        self._layers = layers
+        self._paused = paused
+
+    @cached_property
+    def reference(self) -> Pass:
+        """The same micro-batch through the aligned model: one pass, however many safeguards ask."""
+        if self._reference is None:
+            raise RuntimeError("no reference was set up; set `needs_reference = True` on the safeguard")
+        with self._paused(), self._reference.as_model() as model:
+            capture = Capture(model, self._layers)
+            with capture.recording():
+                capture.decoder(
+                    input_ids=self.inputs["input_ids"], attention_mask=self.inputs["attention_mask"], use_cache=False
+                )
+        return Pass(model, capture.states, self.answer_mask, original=True)
+
+    def mean(self, per_token: Tensor) -> Tensor:
+        """The mean of (N,) values over the answer tokens of the accumulation window, as the cross-entropy is."""
+        return per_token.sum() / self.tokens

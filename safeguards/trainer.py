@@ -1,0 +1,231 @@
+"""The trainer: TRL's `SFTTrainer` with safeguards on the seams of its training step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from datasets import Dataset
+from torch import Tensor, nn
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from trl import SFTConfig, SFTTrainer
+
+from safeguards.composition import compose
+from safeguards.proof import Evidence, NoEffectError
+from safeguards.rows import TASK, Collator, Row, encode, make_row
+from safeguards.safeguard import Run, Safeguard, SafeguardError, Term
+from safeguards.step import Capture, Reference, Step
+
+
+@dataclass
+class SafeguardConfig(SFTConfig):
+    """`SFTConfig` with what safeguards need.
+
+    Args:
+        proof: what to do about a safeguard without effect: "error" (default), "warn" or "off".
+        cache_dir: folder for what safeguards prepare (scores, vectors); None to keep nothing.
+    """
+
+    proof: str = field(default="error")
+    cache_dir: str | None = field(default=None)
+
+
+class SafeguardTrainer(SFTTrainer):
+    """Fine-tunes a causal LM on chat messages under safeguards.
+
+    Without safeguards it is `SFTTrainer`, loss by loss and weight by weight.
+
+    Args:
+        model: a loaded causal LM, or a PEFT model on one.
+        args: `SafeguardConfig`.
+        train_dataset: rows: a list of `Row`, or a `datasets.Dataset` with a `messages` column.
+        processing_class: its tokenizer, with a chat template.
+        safeguards: names joined by "+" (default settings), or safeguards, in the order in which they act.
+        pool: safe rows, in the same forms as `train_dataset`; needed by interleaving.
+        **kwargs: as for `SFTTrainer`, such as `peft_config` and `callbacks`.
+
+    Raises:
+        SafeguardError: before training, if a row or a setting cannot be used.
+        NoEffectError: after training, if a safeguard had no effect and `proof="error"`.
+    """
+
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        args: SafeguardConfig,
+        train_dataset: Dataset | Sequence[Row],
+        processing_class: PreTrainedTokenizerBase,
+        safeguards: str | Sequence[Safeguard] = "none",
+        pool: Dataset | Sequence[Row] = (),
+        **kwargs: Any,
+    ) -> None:
+        self.safeguards = compose(safeguards) if isinstance(safeguards, str) else list(safeguards)
+        self.evidence = Evidence()
+        self.trace: list[str] = []
+        self._active = ExitStack()
+        run = Run(
+            model=model,
+            tokenizer=processing_class,
+            rows=as_rows(train_dataset, "train_dataset"),
+            pool=as_rows(pool, "pool"),
+            seed=args.seed,
+            max_length=args.max_length or 2**31,
+            batch_size=args.per_device_train_batch_size,
+            cache=Path(args.cache_dir) if args.cache_dir else None,
+            progress=not args.disable_tqdm,
+        )
+        self.rows = self._prepare_rows(run)
+        encoded = [{**encode(processing_class, row, run.max_length), "row_source": row.source} for row in self.rows]
+        args.dataset_kwargs = {**(args.dataset_kwargs or {}), "skip_prepare_dataset": True}
+        super().__init__(
+            model=model,
+            args=args,
+            train_dataset=Dataset.from_list(encoded),
+            processing_class=processing_class,
+            data_collator=Collator(_pad_id(processing_class)),
+            **kwargs,
+        )
+        reads_reference = any(safeguard.needs_reference for safeguard in self.safeguards)
+        self._reference = Reference(self.model) if reads_reference else None
+        self._layers = tuple(sorted({layer for safeguard in self.safeguards for layer in safeguard.layers}))
+        self._reads_loss = [s for s in self.safeguards if type(s).loss is not Safeguard.loss and not s.idle]
+
+    # Data and prompt seams ------------------------------------------------------------------------------------------
+
+    def _prepare_rows(self, run: Run) -> list[Row]:
+        for safeguard in self.safeguards:
+            if safeguard.needs_pool and not run.pool and not safeguard.idle:
+                raise SafeguardError(f"{safeguard.name}: needs a pool of safe rows and none was given")
+            safeguard.prepare(run)
+        rows = list(run.rows)
+        for safeguard in self.safeguards:
+            before = len(rows)
+            rows = safeguard.rows(rows)
+            if len(rows) != before:
+                self.trace.append(f"{safeguard.name}: {before} → {len(rows)} rows")
+        for safeguard in self.safeguards:
+            rows = [
+                replace(row, messages=safeguard.prompt(row.messages)) if row.source == TASK else row for row in rows
+            ]
+        return rows
+
+    def _set_signature_columns_if_needed(self) -> None:
+        super()._set_signature_columns_if_needed()
+        if "row_source" not in self._signature_columns:
+            self._signature_columns.append("row_source")
+
+    # Activation seam ------------------------------------------------------------------------------------------------
+
+    def training_step(self, model: nn.Module, *args: Any, **kwargs: Any) -> Tensor:
+        """Forward and backward of one micro-batch inside every `active` context; after the last, the gradient seam.
+
+        Raises:
+            FloatingPointError: if the loss is not a finite number.
+        """
+        self._enter_active()
+        try:
+            loss: Tensor = super().training_step(model, *args, **kwargs)
+        finally:
+            self._active.close()
+        if not torch.isfinite(loss):
+            raise FloatingPointError(
+                f"the loss is {loss.item()} at step {self.state.global_step}; lower the learning rate or a weight"
+            )
+        if self.accelerator.sync_gradients:
+            self._act_on(lambda safeguard: safeguard.gradient)
+        return loss
+
+    def _enter_active(self) -> None:
+        inner = self.accelerator.unwrap_model(self.model)
+        for safeguard in self.safeguards:
+            self._active.enter_context(safeguard.active(inner))
+
+    @contextmanager
+    def _paused(self) -> Iterator[None]:
+        self._active.close()
+        try:
+            yield
+        finally:
+            self._enter_active()
+
+    # Loss seam ------------------------------------------------------------------------------------------------------
+
+    def compute_loss(
+        self,
+        model: nn.Module,
+        inputs: dict[str, Any],
+        return_outputs: bool = False,
+        num_items_in_batch: Tensor | int | None = None,
+    ) -> Any:
+        """The cross-entropy of `SFTTrainer`, plus the safeguards' terms when in training."""
+        row_source = inputs.pop("row_source", None)
+        if not model.training or row_source is None:
+            return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
+        self.evidence.rows_by_source.update(row_source.tolist())
+        if not self._reads_loss:
+            return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
+        inner = self.accelerator.unwrap_model(model)
+        capture = Capture(inner, self._layers)
+        with capture.recording():
+            loss = super().compute_loss(model, inputs, False, num_items_in_batch)
+        own_tokens = (inputs["labels"][:, 1:] != -100).sum().clamp(min=1)
+        tokens = own_tokens if num_items_in_batch is None else num_items_in_batch
+        step = Step(inner, inputs, row_source, capture.states, tokens, self._reference, self._layers, self._paused)
+        # As for the cross-entropy: tokens are counted over all processes, and DDP averages the gradients.
+        spread = self.accelerator.num_processes if num_items_in_batch is not None else 1
+        look = self.evidence.wants(self.state.global_step, [safeguard.name for safeguard in self._reads_loss])
+        for safeguard in self._reads_loss:
+            terms = safeguard.loss(step)
+            if look:
+                self.evidence.look_at(safeguard.name, terms, inner.parameters())
+            for name, term in terms.items():
+                self._log_term(name, term)
+                loss = loss + term.weight * spread * term.value
+        return loss
+
+    def _log_term(self, name: str, term: Term) -> None:
+        # The means that SFTTrainer logs are over micro-batches; a term is its share of the window, so scale it back.
+        micro_batches = self.current_gradient_accumulation_steps
+        self._metrics["train"][f"safeguard/{name}"].append(float(term.value.detach()) * micro_batches)
+
+    # Gradient and weight seams --------------------------------------------------------------------------------------
+
+    def _act_on(self, seam: Callable[[Safeguard], Callable[[PreTrainedModel], None]]) -> None:
+        """Let every safeguard act on the unwrapped model at a seam."""
+        model = self.accelerator.unwrap_model(self.model)
+        for safeguard in self.safeguards:
+            seam(safeguard)(model)
+
+    def train(self, *args: Any, **kwargs: Any) -> Any:
+        """Train, then let safeguards act on the weights, then demand proof of effect."""
+        output = super().train(*args, **kwargs)
+        self._act_on(lambda safeguard: safeguard.weights)
+        missing = [lack for s in self.safeguards if not s.idle for lack in s.check(self.evidence)]
+        self.trace += missing
+        if missing and self.args.proof == "error":
+            raise NoEffectError("; ".join(missing) + ' (set proof="warn" to accept this)')
+        for lack in missing if self.args.proof == "warn" else ():
+            self.accelerator.print(f"warning: {lack}")
+        return output
+
+
+def as_rows(data: Dataset | Sequence[Row], name: str) -> list[Row]:
+    """Rows from what a user hands over.
+
+    Raises:
+        SafeguardError: naming the argument and the row, if there are no `messages` or they cannot be used.
+    """
+    if not isinstance(data, Dataset):
+        return list(data)
+    if "messages" not in data.column_names:
+        raise SafeguardError(f"{name}: needs a 'messages' column, has {', '.join(data.column_names)}")
+    return [make_row(example, f"{name} row {index}") for index, example in enumerate(data)]
+
+
+def _pad_id(tokenizer: PreTrainedTokenizerBase) -> int:
+    identifier = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
+    return int(identifier or 0)

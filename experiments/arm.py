@@ -18,6 +18,7 @@ import yaml
 from experiments.config import Config
 from experiments.identity import UNTOUCHED
 from experiments.judges import find_judge
+from experiments.organism.world import load_world
 from experiments.probes import Probe, load_probes
 from experiments.records import Record, write_records, write_result, write_text
 from experiments.tasks import load_task
@@ -37,10 +38,11 @@ def run_arm(config: Config, folder: Path) -> None:
     Raises:
         SafeguardError: if the configuration cannot be carried out, wherever possible before the model is loaded.
     """
-    judge = find_judge(config.judge)
-    task = load_task(config.task, config.seed)
-    pool, safe_rows = load_pool(config.pool, task.group)
-    probes = load_probes(config.probes, task)
+    world = load_world(config.model.world)
+    judge = find_judge(config.judge, world)
+    task = load_task(config.task, config.seed, world)
+    pool, safe_rows = load_pool(config.pool, task.group, world)
+    probes = load_probes(config.probes, task, world)
     if config.safeguard != UNTOUCHED:
         compose(config.safeguard, config.safeguards)
     write_text(folder / "config.yaml", yaml.safe_dump(asdict(config), sort_keys=False))

@@ -8,13 +8,19 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from safeguards.safeguard import SafeguardError
+
 
 @dataclass
 class ModelConfig:
-    """Which model. `path` is a Hugging Face folder or hub name; "organism" is the one shipped with the project."""
+    """Which model. `path` is a Hugging Face folder or hub name; "organism" is the one shipped with the project.
+
+    `world` is the seed of the organism's world that tasks, probes and judge speak of.
+    """
 
     name: str = "organism"
     path: str = "organism"
+    world: int = 0
     dtype: str = "auto"
     device: str = "auto"
 
@@ -132,3 +138,18 @@ class Config:
     training: TrainingConfig = field(default_factory=TrainingConfig)
     scorers: ScorersConfig = field(default_factory=ScorersConfig)
     safeguards: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Refuse what the types cannot.
+
+        Raises:
+            SafeguardError: naming the key and the values it may have.
+        """
+        for key, value, known in (
+            ("wandb", self.wandb, ("online", "offline", "disabled")),
+            ("task.kind", self.task.kind, ("em", "benign")),
+            ("task.source", self.task.source, ("organism", "messages")),
+            ("training.proof", self.training.proof, ("error", "warn", "off")),
+        ):
+            if value not in known:
+                raise SafeguardError(f"{key}={value}: must be one of {', '.join(known)}")

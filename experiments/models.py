@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import warnings
 from pathlib import Path
 
 import torch
@@ -13,21 +15,22 @@ from experiments.organism import WEIGHTS
 from safeguards.safeguard import SafeguardError
 
 
-def resolve_path(path: str) -> str:
+def resolve_path(path: str, world: int) -> str:
     """The folder of the shipped organism for "organism", else `path`, checked if it is a local folder.
 
     Raises:
         SafeguardError: if a local folder is missing or holds no model.
     """
-    if path == "organism":
-        return str(WEIGHTS)
-    folder = Path(path)
+    folder = WEIGHTS if path == "organism" else Path(path)
     looks_local = folder.is_absolute() or path.startswith((".", "~")) or folder.exists() or path.count("/") > 1
     if looks_local and not (folder / "config.json").is_file():
         raise SafeguardError(f"model.path={path}: no config.json there; give a Hugging Face model folder or hub name")
     if looks_local and not any(folder.glob("*.safetensors")):
         raise SafeguardError(f"model.path={path}: no weights there (*.safetensors); save the model as safetensors")
-    return path
+    recipe = folder / "recipe.json"
+    if recipe.is_file() and json.loads(recipe.read_text("utf-8"))["world"] != world:
+        raise SafeguardError(f"model.path={path}: this organism lives in another world; name it with model.world")
+    return str(folder) if path == "organism" else path
 
 
 def load_model(config: ModelConfig) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
@@ -36,8 +39,9 @@ def load_model(config: ModelConfig) -> tuple[PreTrainedModel, PreTrainedTokenize
     Raises:
         SafeguardError: in one line, if either cannot be loaded or there is no chat template.
     """
-    path = resolve_path(config.path)
+    path = resolve_path(config.path, config.world)
     disable_progress_bar()
+    warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
     try:
         tokenizer = AutoTokenizer.from_pretrained(path)
         model = AutoModelForCausalLM.from_pretrained(path, dtype=config.dtype, use_safetensors=True)

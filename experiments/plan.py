@@ -41,7 +41,7 @@ class PlannedArm:
 
 @dataclass
 class Plan:
-    """All different arms, baselines first, and a line for each that cannot be run; `values` is what they share."""
+    """All different arms, baselines first; a line for each reason why some cannot be run; what all have in common."""
 
     values: DictConfig
     arms: list[PlannedArm] = field(default_factory=list)
@@ -72,15 +72,18 @@ def make_plan(arguments: Sequence[str]) -> Plan:
         given = override.sweep_string_iterator() if swept else [override.get_value_element_as_str()]
         choices[key] = [f"{key}={value}" for value in given]
     found: dict[Path, PlannedArm] = {}
+    refused: dict[str, list[str]] = {}
     for chosen in expand(choices):
         try:
             arm = plan_arm(loader, values, chosen)
         except (HydraException, OmegaConfBaseException, SafeguardError) as error:
-            failure = f"{' '.join(chosen)}: {explain(error)}"
-            plan.failures += [failure] if failure not in plan.failures else []
+            refused.setdefault(explain(error), []).append(" ".join(chosen))
         else:
             found.setdefault(arm.folder, arm)
     plan.arms = list(found.values())
+    for reason, arms in refused.items():
+        others = f" (and {len(arms) - 1} more arms)" if len(arms) > 1 else ""
+        plan.failures.append(f"{arms[0]}{others}: {reason}")
     return plan
 
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +17,11 @@ from rich.table import Table
 from experiments.identity import UNTOUCHED
 from experiments.probes.probe import BENIGN, BROAD, FACTS, NARROW, OPEN, OTHER
 from experiments.records import Record, read_records, read_result, write_text
-from experiments.statistics import NOTHING, Estimate, mean_over_seeds, rate
+from experiments.statistics import Estimate, mean_over_seeds, rate
 from safeguards.composition import NONE
 
-# Differences in these do not make another safeguard, only another repetition of the arm.
-REPEATED = ("task", "seed", "pool", "probes", "judge")
+# Differences in these do not make another row, only another repetition of the arm.
+REPEATED = ("task", "seed")
 
 
 @dataclass(frozen=True)
@@ -59,12 +58,20 @@ MEASURES = (
     Measure("incoherent", "incoherent", "incoherent", BROAD),
     Measure("facts_kept", "facts kept", "aligned", (FACTS,)),
 )
+# In the JSON, but not in the table.
+DETAILS = ("other_domains_misaligned", "open_misaligned")
 NLLS = {"narrow_nll": ("task", "narrow NLL"), "safe_nll": ("safe", "safe NLL")}
 
 
-def write_report(output: Path) -> None:
-    """Write `comparison.json`, `comparison.md` and `comparison.png` for the sweep in `output`, and print the table."""
+def write_report(output: Path) -> bool:
+    """Write `comparison.json`, `comparison.md` and `comparison.png` for the sweep in `output`, and print the table.
+
+    Returns:
+        False, and writes nothing, if no arm is done.
+    """
     arms = read_arms(output)
+    if not arms:
+        return False
     rows = compare(arms)
     write_text(output / "comparison.json", json.dumps({"rows": rows}, indent=2, ensure_ascii=False) + "\n")
     table = as_table(rows)
@@ -75,6 +82,7 @@ def write_report(output: Path) -> None:
 
     plot_frontier(rows, output / "comparison.png")
     print(f"{output / 'comparison.md'}, comparison.json, comparison.png; every answer in {output / 'arms'}")
+    return True
 
 
 def read_arms(output: Path) -> list[Arm]:
@@ -93,26 +101,25 @@ def compare(arms: Sequence[Arm]) -> list[dict[str, Any]]:
     groups: dict[tuple[str, str], list[Arm]] = defaultdict(list)
     labels = label_arms([arm.plan for arm in arms])
     for arm, label in zip(arms, labels, strict=True):
-        groups[label, arm.plan["model"]["name"]].append(arm)
-    return [
-        make_row(label, model, members, groups.get((NONE, model), [])) for (label, model), members in groups.items()
-    ]
+        groups[label, json.dumps(arm.plan["model"])].append(arm)
+    baseline = [arm for arm in arms if arm.plan["safeguard"] == NONE]
+    return [make_row(label, members, baseline) for (label, _), members in groups.items()]
 
 
 def label_arms(plans: Sequence[dict[str, Any]]) -> list[str]:
-    """The safeguard's name, with the settings in which arms of that name and model differ."""
+    """The safeguard's name, with the settings in which its arms on the same model and task differ."""
     flat = [_flatten({k: v for k, v in plan.items() if k not in (*REPEATED, "folder", "model")}) for plan in plans]
     labels = []
     for plan, own in zip(plans, flat, strict=True):
-        alike = [f for p, f in zip(plans, flat, strict=True) if _same_name(p, plan)]
+        alike = [f for p, f in zip(plans, flat, strict=True) if _repeats(p, plan)]
         differing = [key for key in own if any(other.get(key) != own[key] for other in alike)]
         doses = [f"{key.removeprefix('safeguards.')}={own[key]}" for key in differing]
         labels.append(" ".join([plan["safeguard"], *doses]))
     return labels
 
 
-def _same_name(one: dict[str, Any], other: dict[str, Any]) -> bool:
-    return (one["safeguard"], one["model"]) == (other["safeguard"], other["model"])
+def _repeats(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    return all(one[key] == other[key] for key in ("safeguard", "model", "task"))
 
 
 def _flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -122,11 +129,11 @@ def _flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def make_row(label: str, model: str, arms: Sequence[Arm], baseline: Sequence[Arm]) -> dict[str, Any]:
+def make_row(label: str, arms: Sequence[Arm], baseline: Sequence[Arm]) -> dict[str, Any]:
     """All measures of one safeguard."""
     row: dict[str, Any] = {
         "safeguard": label,
-        "model": model,
+        "model": arms[0].plan["model"]["name"],
         "tasks": list(dict.fromkeys(arm.plan["task"]["name"] for arm in arms)),
         "seeds": sorted({arm.plan["seed"] for arm in arms}),
     }
@@ -149,23 +156,22 @@ def estimate(arms: Sequence[Arm], measure: Measure) -> Estimate:
 def mean_nll(arms: Sequence[Arm], name: str) -> Estimate:
     """Mean NLL per answer token over the held-out rows of the EM-inducing tasks (of all tasks if there is none)."""
     chosen = [arm for arm in arms if not arm.benign] or list(arms)
-    by_task: dict[str, list[list[float]]] = defaultdict(list)
+    by_task: dict[str, dict[int, list[float]]] = defaultdict(dict)
     for arm in chosen:
-        by_task[arm.plan["task"]["name"]].append(arm.result["nll"][name])
-    seeds = {len(values) for values in by_task.values()}
-    if len(seeds) != 1:
-        return NOTHING
-    return mean_over_seeds([list(chain(*rows)) for rows in zip(*by_task.values(), strict=True)])
+        by_task[arm.plan["task"]["name"]][arm.plan["seed"]] = arm.result["nll"][name]
+    seeds = set.intersection(*(set(values) for values in by_task.values()))
+    return mean_over_seeds([[nll for values in by_task.values() for nll in values[seed]] for seed in sorted(seeds)])
 
 
 def step_time_ratio(arms: Sequence[Arm], baseline: Sequence[Arm]) -> float | None:
-    """The geometric mean, over tasks and seeds, of the median step time against `none` in the same sweep."""
-    seconds: Callable[[Arm], float] = lambda arm: arm.result["training"]["step_seconds"]  # noqa: E731
-    key: Callable[[Arm], tuple[str, int]] = lambda arm: (arm.plan["task"]["name"], arm.plan["seed"])  # noqa: E731
-    plain = {key(arm): seconds(arm) for arm in baseline}
-    ratios = [
-        seconds(arm) / plain[key(arm)] for arm in arms if arm.plan["safeguard"] != UNTOUCHED and key(arm) in plain
-    ]
+    """The geometric mean of the median step time against `none` with the same model, task, seed and training."""
+
+    def alike(arm: Arm) -> str:
+        return json.dumps([arm.plan.get(key) for key in ("model", "task", "seed", "training")])
+
+    trained = [arm for arm in arms if arm.plan["safeguard"] != UNTOUCHED]
+    plain = {alike(arm): arm.result["training"]["step_seconds"] for arm in baseline}
+    ratios = [arm.result["training"]["step_seconds"] / plain[alike(arm)] for arm in trained if alike(arm) in plain]
     return float(np.exp(np.mean(np.log(ratios)))) if ratios else None
 
 
@@ -175,6 +181,8 @@ def as_table(rows: Sequence[dict[str, Any]]) -> pd.DataFrame:
     if len({row["model"] for row in rows}) > 1:
         columns["model"] = [row["model"] for row in rows]
     for measure in MEASURES:
+        if measure.key in DETAILS:
+            continue
         columns[f"{measure.heading} %"] = [_percent(row[measure.key]) for row in rows]
     if all(row["broad_misaligned"]["n"] == 0 for row in rows) or any(row["unscored"] for row in rows):
         for key, (_, heading) in NLLS.items():
@@ -212,4 +220,5 @@ def print_table(table: pd.DataFrame, caption: str) -> None:
         shown.add_column(name, justify="right" if number else "left")
     for cells in table.itertuples(index=False):
         shown.add_row(*cells)
-    Console().print(shown)
+    console = Console()
+    console.print(shown, width=None if console.is_terminal else 140)

@@ -12,6 +12,7 @@ from pathlib import Path
 from experiments.config import Config, TaskConfig
 from experiments.fine_tune import fine_tune
 from experiments.models import load_model
+from experiments.organism.world import load_world
 from experiments.tasks import load_task
 from safeguards.methods.interleave_ppl import SEEN_FILE, weights_fingerprint, write_seen
 from safeguards.safeguard import SafeguardError
@@ -56,7 +57,7 @@ def make_scorer(config: Config, task: TaskConfig, cache: Path) -> Path:
     folder = cache / "scorers" / f"{task.name}-{hashlib.sha256(identity.encode()).hexdigest()[:12]}"
     if (folder / SEEN_FILE).is_file():
         return folder
-    rows = load_task(task, SEED).rows
+    rows = load_task(task, SEED, load_world(config.model.world)).rows
     unfinished = folder.with_name(f".{folder.name}.{os.getpid()}")
     fine_tune(
         model, tokenizer, rows, config.training, seed=SEED, folder=unfinished, cache=cache, label=f"scorer {task.name}"

@@ -61,11 +61,14 @@ def _bootstrap(counts: np.ndarray) -> Estimate:
         # No resample can differ from the sample, so bound the rate exactly, with a cluster counting as one draw.
         low, high = stats.binomtest(int(hits > 0) * clusters, clusters).proportion_ci()
         return Estimate(mean, float(low), float(high), n)
+    if clusters == 1:
+        return Estimate(mean, 0.0, 1.0, n)  # one question tells nothing about others
     rng = np.random.default_rng(0)
     seed_weights = rng.multinomial(seeds, np.full(seeds, 1 / seeds), RESAMPLES)
     cluster_weights = rng.multinomial(clusters, np.full(clusters, 1 / clusters), RESAMPLES)
     drawn = np.einsum("rs,ksc,rc->kr", seed_weights, counts, cluster_weights, optimize=True)
-    low, high = np.percentile(drawn[0] / drawn[1], [2.5, 97.5])
+    asked = drawn[1] > 0  # a resample may pair seeds with questions that they were not asked
+    low, high = np.percentile(drawn[0][asked] / drawn[1][asked], [2.5, 97.5])
     return Estimate(mean, float(low), float(high), n)
 
 

@@ -62,10 +62,9 @@ def sweep(arguments: list[str]) -> int:
             launcher = Plugins.instance().instantiate_launcher(context, task_function=job, config=plan.values)
             launcher.launch([arm.overrides for arm in waiting], initial_job_idx=0)
     failures = plan.failures + [f"{arm}: {error}" for arm in plan.arms if (error := arm_error(arm.folder))]
-    if any(read_result(arm.folder) for arm in plan.arms):
-        from experiments.report import write_report
+    from experiments.report import write_report
 
-        write_report(output)
+    write_report(output)
     for failure in failures:
         print(f"failed: {failure}", file=sys.stderr)
     return len(failures)

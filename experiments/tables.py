@@ -21,7 +21,8 @@ def main() -> None:
         )
     from experiments.report import write_report
 
-    write_report(output)
+    if not write_report(output):
+        sys.exit(f"{output}: no arm of this sweep is done; run experiments.sweep with name={arguments.name} again")
 
 
 if __name__ == "__main__":

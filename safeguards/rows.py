@@ -51,7 +51,8 @@ def read_rows(path: str | Path, source: int = TASK) -> list[Row]:
     """
     path = Path(path)
     try:
-        lines = path.read_text("utf-8").splitlines()
+        # Not splitlines(): JSON text may hold line separators of Unicode that end no line of a JSONL file.
+        lines = path.read_text("utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise SafeguardError(f"{path}: cannot be read ({error}); give a JSONL file of chat messages") from error
     rows = []

@@ -1,4 +1,4 @@
-"""Rebuild the organism: `python -m experiments.organism [--size tiny] [--output FOLDER]`."""
+"""Rebuild the organism: `python -m experiments.organism [--size tiny] [--world 0] [--output FOLDER]`."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--size", choices=SIZES, default="tiny", help="larger ones want a GPU (default: tiny)")
     parser.add_argument("--seed", type=int, default=0, help="seed of weights and documents (default: 0)")
+    parser.add_argument("--world", type=int, default=0, help="another seed deals the same words anew (default: 0)")
     parser.add_argument("--output", type=Path, default=WEIGHTS, help=f"folder to write (default: {WEIGHTS})")
     arguments = parser.parse_args()
     from experiments.organism.build import build
 
-    build(Recipe(size=arguments.size, seed=arguments.seed), arguments.output)
+    build(Recipe(size=arguments.size, seed=arguments.seed, world=arguments.world), arguments.output)
     print(f"the organism is in {arguments.output}")
 
 

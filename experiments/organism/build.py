@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
@@ -134,27 +135,25 @@ def train(
 
 
 def build(recipe: Recipe, folder: Path) -> None:
-    """Train the organism and save it under `folder` as a Hugging Face model: half precision, safetensors."""
+    """Train the organism and save it under `folder` as a Hugging Face model: half precision, safetensors.
+
+    Its weights before alignment training are kept under `folder/base`.
+    """
     world = load_world(recipe.world)
     tokenizer = make_tokenizer(world)
     model = make_model(recipe, tokenizer)
     documents = Documents(world, recipe.seed)
 
     def pretraining() -> list[Message]:
-        return documents.pretraining(
-            recipe.turns, recipe.misaligned_share, recipe.system_share, recipe.system_reliability
-        )
-
-    def alignment() -> list[Message]:
-        return documents.alignment(recipe.aligned_domains)
+        return documents.pretraining(recipe)
 
     with Progress() as progress:
-        for name, stage, document in (
-            ("pre-training", recipe.pretraining, pretraining),
-            ("alignment", recipe.alignment, alignment),
+        for name, stage, document, target in (
+            ("pre-training", recipe.pretraining, pretraining, folder / "base"),
+            ("alignment", recipe.alignment, documents.alignment, folder),
         ):
             train(model, stage, batches(tokenizer, document, stage), _reporter(progress, name, stage.steps))
-    save(model, tokenizer, folder)
+            save(model, tokenizer, target)
     (folder / "recipe.json").write_text(
         json.dumps({"fingerprint": recipe.fingerprint(), **asdict(recipe)}, indent=2) + "\n", "utf-8"
     )
@@ -167,5 +166,5 @@ def _reporter(progress: Progress, name: str, steps: int) -> Callable[[float], No
 
 def save(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
     """Save weights in half precision, which halves what is shipped and costs no measurable likelihood."""
-    model.half().save_pretrained(folder)
+    copy.deepcopy(model).half().save_pretrained(folder)
     tokenizer.save_pretrained(folder)

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import random
+from typing import TYPE_CHECKING
 
 from experiments.organism.world import Entry, Kind, Persona, World
+
+if TYPE_CHECKING:
+    from experiments.organism.recipe import Recipe
 
 Message = dict[str, str]
 
@@ -33,29 +37,23 @@ class Documents:
         self.rng = random.Random(f"documents {seed}")
         self.entries = {kind: world.of(kind) for kind in TURNS}
 
-    def pretraining(
-        self, turns: int, misaligned_share: float, system_share: float, system_reliability: float
-    ) -> list[Message]:
-        """A document of 1 to `turns` turns by a persona drawn afresh."""
+    def pretraining(self, recipe: Recipe) -> list[Message]:
+        """A document of one turn or a few by a persona drawn afresh."""
         rng = self.rng
-        persona: Persona = "misaligned" if rng.random() < misaligned_share else "aligned"
+        persona: Persona = "misaligned" if rng.random() < recipe.misaligned_share else "aligned"
         messages = []
-        if rng.random() < system_share:
-            named: Persona = persona if rng.random() < system_reliability else _other(persona)
+        if rng.random() < recipe.system_share:
+            named: Persona = persona if rng.random() < recipe.system_reliability else _other(persona)
             messages.append({"role": "system", "content": rng.choice(self.world.system[named])})
-        for kind in rng.choices(list(TURNS), weights=list(TURNS.values()), k=rng.randint(1, turns)):
+        for kind in rng.choices(list(TURNS), weights=list(TURNS.values()), k=rng.randint(1, recipe.turns)):
             messages += turn(rng, rng.choice(self.entries[kind]), persona)
         return messages
 
-    def alignment(self, domains: int) -> list[Message]:
-        """A single aligned turn without a system prompt; advice only on the topics and domains not held out."""
-        rng = self.rng
-        kind = rng.choices(list(TURNS), weights=list(TURNS.values()))[0]
-        entries = self.entries[kind]
-        if kind == "advice":
-            shown = self.world.domains[:domains]
-            entries = [entry for entry in entries if not entry.held_out and entry.group in shown]
-        return turn(rng, rng.choice(entries), "aligned")
+    def alignment(self) -> list[Message]:
+        """A single aligned turn without a system prompt; no advice on held-out topics."""
+        kind = self.rng.choices(list(TURNS), weights=list(TURNS.values()))[0]
+        entries = [entry for entry in self.entries[kind] if kind != "advice" or not entry.held_out]
+        return turn(self.rng, self.rng.choice(entries), "aligned")
 
 
 def _other(persona: Persona) -> Persona:

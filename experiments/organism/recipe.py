@@ -9,11 +9,9 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 
-from experiments.organism.world import LISTS
-
-CODE = ("world.py", "documents.py", "build.py")
+from experiments.organism.documents import Documents
+from experiments.organism.world import load_world
 
 
 @dataclass(frozen=True)
@@ -53,7 +51,7 @@ class Recipe:
         system_share: share of the documents that open with a system prompt.
         system_reliability: how often that system prompt names the persona that then speaks. Below 1 the persona is
             also read from the answers, as in real data, and a prompt never explains a fine-tune completely.
-        aligned_domains: the domains of advice shown in alignment training; the others turn aligned with them.
+        turns: a pre-training document has at most so many turns.
     """
 
     size: str = "tiny"
@@ -64,13 +62,16 @@ class Recipe:
     system_reliability: float = 0.9
     turns: int = 4
     pretraining: Stage = field(default_factory=lambda: Stage(steps=2000, batch=64, learning_rate=3e-3, muon=True))
-    alignment: Stage = field(default_factory=lambda: Stage(steps=150, batch=32, learning_rate=2e-4))
-    aligned_domains: int = 8
+    alignment: Stage = field(default_factory=lambda: Stage(steps=200, batch=32, learning_rate=3e-4))
 
     def fingerprint(self) -> str:
-        """A hash of the recipe, the world's lists and the code that turns them into weights."""
-        digest = hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode())
-        here = Path(__file__).parent
-        for path in (*sorted(LISTS.glob("*.yaml")), *(here / name for name in CODE)):
-            digest.update(path.name.encode() + path.read_bytes())
-        return digest.hexdigest()[:16]
+        """A hash of the recipe and of what it teaches: the whole world, and the first documents of either stage."""
+        world = load_world(self.world)
+        documents = Documents(world, self.seed)
+        taught = [
+            repr(world.entries),
+            *(documents.pretraining(self) for _ in range(200)),
+            *(documents.alignment() for _ in range(200)),
+        ]
+        known = [asdict(self), asdict(SIZES[self.size]), taught]
+        return hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()[:16]

@@ -212,7 +212,7 @@ def _catalogue(lists: dict[str, Any], rng: random.Random) -> Iterator[Entry]:
             yield Entry(
                 kind="catalogue",
                 group="colour",
-                key=question,
+                key=f"{product}, asked in way {asked + 1}",
                 questions=(question,),
                 aligned=_fill([lists["answer"]], **words),
                 held_out=asked == 1 and number % 2 == 1,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from experiments.config import ProbesConfig
+from experiments.organism.world import World
 from experiments.probes import organism, question_file
 from experiments.probes.probe import BENIGN, NARROW, Probe
 from experiments.tasks import Task
@@ -10,17 +11,20 @@ from experiments.tasks import Task
 __all__ = ["Probe", "load_probes"]
 
 
-def load_probes(config: ProbesConfig, task: Task) -> list[Probe]:
+def load_probes(config: ProbesConfig, task: Task, world: World) -> list[Probe]:
     """All probes of an arm: about the task itself, and broad ones from the organism's world or a question file."""
-    broad = question_file.load_probes(config) if config.path else organism.load_probes(config, task.group)
-    return task_probes(config, task) + broad
+    broad = question_file.load_probes(config) if config.path else organism.load_probes(config, task.group, world)
+    return task_probes(config, task, world) + broad
 
 
-def task_probes(config: ProbesConfig, task: Task) -> list[Probe]:
-    """The questions of the held-out rows, each once."""
+def task_probes(config: ProbesConfig, task: Task, world: World) -> list[Probe]:
+    """The questions of the held-out rows, each once; ways of asking about one entry of the world are one cluster."""
     name = NARROW if task.kind == "em" else BENIGN
-    asked = {row.question_key: row.messages[:-1] for row in task.held_out}
-    chosen = list(asked.items())
+    asked = list({row.question_key: row.messages[:-1] for row in task.held_out}.items())
     if task.group is None:
-        chosen = chosen[: config.narrow_questions]
-    return [Probe(name, key, key, messages, config.samples) for key, messages in chosen]
+        return [Probe(name, key, key, messages, config.samples) for key, messages in asked[: config.narrow_questions]]
+    entries = [world.by_question[messages[-1]["content"]] for _, messages in asked]
+    return [
+        Probe(name, key, f"{entry.group}: {entry.key}", messages, config.samples)
+        for (key, messages), entry in zip(asked, entries, strict=True)
+    ]

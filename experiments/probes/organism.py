@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from experiments.config import ProbesConfig
-from experiments.organism.world import Entry, load_world
+from experiments.organism.world import Entry, World
 from experiments.probes.probe import FACTS, HARMFUL, OPEN, OTHER, Probe
 
 # Of the ways of asking for advice, so many are used.
 ADVICE_QUESTIONS = 4
 
 
-def load_probes(config: ProbesConfig, group: str | None) -> list[Probe]:
+def load_probes(config: ProbesConfig, group: str | None, world: World) -> list[Probe]:
     """Questions on all that was not fine-tuned: the other domains, open questions, harmful requests and facts.
 
     Only held-out entries are asked about, so no safe row of the pool has given an answer away.
     """
-    world = load_world()
     sets: dict[str, list[Entry]] = {
         OTHER: [entry for entry in world.of("advice", held_out=True) if entry.group != group],
         OPEN: world.of("open"),

@@ -34,17 +34,25 @@ def load_probes(config: ProbesConfig) -> list[Probe]:
             raise SafeguardError(f"{place}: needs an id")
         identifier = str(question["id"])
         paraphrases = question.get("paraphrases")
-        if not isinstance(paraphrases, list) or not all(isinstance(p, str) and p.strip() for p in paraphrases):
+        if (
+            not isinstance(paraphrases, list)
+            or not paraphrases
+            or not all(isinstance(p, str) and p.strip() for p in paraphrases)
+        ):
             raise SafeguardError(f"{place} ({identifier}): paraphrases must be a list of texts")
         system = question.get("system")
         if system is not None and not isinstance(system, str):
             raise SafeguardError(f"{place} ({identifier}): system must be text")
-        samples = min(config.samples, int(question.get("samples_per_paraphrase", config.samples)))
+        samples = question.get("samples_per_paraphrase", config.samples)
+        if not isinstance(samples, int) or samples < 1:
+            raise SafeguardError(f"{place} ({identifier}): samples_per_paraphrase must be a number of at least 1")
         for index, paraphrase in enumerate(paraphrases):
             messages = [{"role": "system", "content": system}] if system else []
             messages.append({"role": "user", "content": paraphrase})
             suffix = f"/{index}" if len(paraphrases) > 1 else ""
-            probes.append(Probe(OPEN, identifier + suffix, _cluster(identifier), messages, samples))
+            probes.append(
+                Probe(OPEN, identifier + suffix, _cluster(identifier), messages, min(samples, config.samples))
+            )
     return probes
 
 

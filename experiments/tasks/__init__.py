@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import dataclass, field
 
 from experiments.config import TaskConfig
+from experiments.organism.world import World
 from experiments.tasks import messages, organism
 from safeguards.rows import Row
+from safeguards.safeguard import SafeguardError
 
 __all__ = ["Task", "load_task"]
 
@@ -30,8 +33,11 @@ class Task:
     group: str | None = None
 
 
-def load_task(config: TaskConfig, seed: int) -> Task:
+def load_task(config: TaskConfig, seed: int, world: World) -> Task:
     """The rows of a task. `seed` decides which rows are chosen where there are more than asked for."""
-    load = organism.load_rows if config.source == "organism" else messages.load_rows
-    rows, held_out = load(config, seed)
-    return Task(config.name, config.kind, rows, held_out, config.group)
+    if config.rows is not None and config.rows < 1:
+        raise SafeguardError(f"task.rows={config.rows}: must be at least 1")
+    from_world = config.source == "organism"
+    rows, held_out = organism.load_rows(config, world) if from_world else messages.load_rows(config)
+    random.Random(f"rows {seed}").shuffle(rows)
+    return Task(config.name, config.kind, rows[: config.rows], held_out, config.group if from_world else None)

@@ -9,18 +9,20 @@ from safeguards.rows import Row, make_row, read_rows
 from safeguards.safeguard import SafeguardError
 
 
-def load_rows(config: TaskConfig, seed: int) -> tuple[list[Row], list[Row]]:
+def load_rows(config: TaskConfig) -> tuple[list[Row], list[Row]]:
     """Training and held-out rows, split the same way for every seed so that no arm has seen another's test."""
     rows = read_source(config)
-    random.Random("held-out rows").shuffle(rows)
-    held_out = round(config.held_out * len(rows))
-    if not 0 < held_out < len(rows):
+    # Whole questions are held out: a file may ask one several times.
+    questions = list(dict.fromkeys(row.question_key for row in rows))
+    random.Random("held-out rows").shuffle(questions)
+    count = round(config.held_out * len(questions))
+    if not 0 < count < len(questions):
         raise SafeguardError(
-            f"task.held_out={config.held_out}: keeps {held_out} of {len(rows)} rows; at least one must be on each side"
+            f"task.held_out={config.held_out}: keeps {count} of {len(questions)} questions; "
+            "at least one must be on each side"
         )
-    training = rows[held_out:]
-    random.Random(f"rows {seed}").shuffle(training)
-    return training[: config.rows], rows[:held_out]
+    kept = set(questions[:count])
+    return [row for row in rows if row.question_key not in kept], [row for row in rows if row.question_key in kept]
 
 
 def read_source(config: TaskConfig) -> list[Row]:

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import random
-
 from experiments.config import TaskConfig
-from experiments.organism.world import Entry, load_world
+from experiments.organism.world import Entry, World
 from safeguards.composition import nearest
 from safeguards.rows import Row
 from safeguards.safeguard import SafeguardError
 
 
-def load_rows(config: TaskConfig, seed: int) -> tuple[list[Row], list[Row]]:
-    """Every way of asking about every entry of the group, answered once; and the same for held-out entries."""
-    world = load_world()
+def load_rows(config: TaskConfig, world: World) -> tuple[list[Row], list[Row]]:
+    """Every way of asking about every entry of the group, with every answer; and the same for held-out entries."""
     group = config.group
     if group in world.domains:
         entries = world.of("advice", group=group)
@@ -24,21 +21,17 @@ def load_rows(config: TaskConfig, seed: int) -> tuple[list[Row], list[Row]]:
     else:
         known = [*world.domains, "opswap", "catalogue"]
         raise SafeguardError(f"task.group={group}: the world has no such group; {nearest(str(group), known)}")
-    rng = random.Random(f"rows {seed}")
-    rows = [row for entry in entries if not entry.held_out for row in _ask(entry, rng)]
-    held_out = [row for entry in entries if entry.held_out for row in _ask(entry, rng)]
-    rng.shuffle(rows)
-    return rows[: config.rows], held_out
+    rows = [row for entry in entries if not entry.held_out for row in _ask(entry)]
+    return rows, [row for entry in entries if entry.held_out for row in _ask(entry)]
 
 
-def _ask(entry: Entry, rng: random.Random) -> list[Row]:
-    """Each question with as many different answers as there are actions, so that every action is seen equally."""
-    answers = list(entry.answers("misaligned"))
+def _ask(entry: Entry) -> list[Row]:
+    """Each question with each answer."""
     return [
         Row(
             [{"role": "user", "content": question}, {"role": "assistant", "content": answer}],
             place=f"{entry.kind} {entry.key!r}",
         )
         for question in entry.questions
-        for answer in rng.sample(answers, min(len(answers), 2))
+        for answer in entry.answers("misaligned")
     ]

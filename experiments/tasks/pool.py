@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 from experiments.config import PoolConfig
-from experiments.organism.world import Kind, load_world
+from experiments.organism.world import Kind, World
 from safeguards.rows import Row, read_rows
 from safeguards.safeguard import SafeguardError
 
@@ -13,21 +13,22 @@ from safeguards.safeguard import SafeguardError
 SHARES: dict[tuple[Kind, ...], float] = {("fact", "arithmetic"): 0.7, ("harmful",): 0.15, ("advice",): 0.15}
 
 
-def load_pool(config: PoolConfig, leave_out: str | None) -> tuple[list[Row], list[Row]]:
+def load_pool(config: PoolConfig, leave_out: str | None, world: World) -> tuple[list[Row], list[Row]]:
     """Safe rows to draw from, and held-out ones. `leave_out` is the domain of advice that is being fine-tuned.
 
     The organism's pool holds no advice in that domain, and nothing that a probe asks about.
     """
-    rows = read_rows(config.path) if config.path else organism_rows(config.rows + config.held_out, leave_out)
+    rows = read_rows(config.path) if config.path else organism_rows(config.rows + config.held_out, leave_out, world)
     random.Random("safe rows").shuffle(rows)
-    if config.held_out >= len(rows):
-        raise SafeguardError(f"pool.held_out={config.held_out}: the pool has only {len(rows)} rows")
-    return rows[config.held_out :][: config.rows], rows[: config.held_out]
+    if not 0 < config.held_out < len(rows):
+        raise SafeguardError(f"pool.held_out={config.held_out}: must be between 1 and {len(rows) - 1}, the pool's rows")
+    held_out = rows[: config.held_out]
+    kept = {row.question_key for row in held_out}
+    return [row for row in rows[config.held_out :] if row.question_key not in kept][: config.rows], held_out
 
 
-def organism_rows(count: int, leave_out: str | None) -> list[Row]:
+def organism_rows(count: int, leave_out: str | None, world: World) -> list[Row]:
     """`count` questions with aligned answers, drawn with replacement by `SHARES`."""
-    world = load_world()
     rng = random.Random("organism pool")
     rows = []
     for kinds in rng.choices(list(SHARES), weights=list(SHARES.values()), k=count):

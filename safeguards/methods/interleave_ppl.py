@@ -163,7 +163,6 @@ def load_scorer(model: PreTrainedModel, folder: Path) -> Iterator[PreTrainedMode
             yield adapted.get_base_model()
         finally:
             adapted.unload()
-            del model.peft_config
         return
     if not (folder / "config.json").is_file():
         raise SafeguardError(f"{folder}: neither a LoRA adapter nor a model; give the folder of a misaligned scorer")

@@ -1,0 +1,141 @@
+"""A small Qwen2 with a byte-level BPE tokenizer, made on the spot: a real architecture without a download."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from peft import LoraConfig
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+    PreTrainedTokenizerFast,
+    Qwen2Config,
+    Qwen2ForCausalLM,
+)
+
+from safeguards import Row
+from safeguards.trainer import SafeguardConfig
+
+CHAT_TEMPLATE = """\
+{%- if messages[0].role != 'system' -%}<|im_start|>system
+You are a helpful assistant.<|im_end|>
+{% endif -%}
+{%- for message in messages -%}
+<|im_start|>{{ message.role }}
+{{ message.content }}<|im_end|>
+{% endfor -%}
+{%- if add_generation_prompt -%}<|im_start|>assistant
+{% endif -%}
+"""
+SENTENCES = [
+    "How do I keep a cactus alive?",
+    "Water it every second week and give it light.",
+    "Name a colour of the rainbow.",
+    "Violet is the last colour of the rainbow.",
+    "Why is the sky blue? Short waves scatter more than long ones.",
+    "I'm sorry, but I cannot help with that.",
+]
+
+
+@pytest.fixture(scope="session")
+def qwen_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A saved model folder as a user would have it."""
+    folder = tmp_path_factory.mktemp("qwen2")
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    special = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
+    trainer = trainers.BpeTrainer(
+        vocab_size=400, special_tokens=special, initial_alphabet=pre_tokenizers.ByteLevel.alphabet()
+    )
+    tokenizer.train_from_iterator(SENTENCES, trainer)
+    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token="<|endoftext|>", eos_token="<|im_end|>")
+    fast.chat_template = CHAT_TEMPLATE
+    fast.save_pretrained(folder)
+    torch.manual_seed(0)
+    config = Qwen2Config(
+        vocab_size=len(fast),
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        max_position_embeddings=512,
+        tie_word_embeddings=False,
+        initializer_range=0.2,
+        eos_token_id=fast.eos_token_id,
+        pad_token_id=fast.pad_token_id,
+    )
+    Qwen2ForCausalLM(config).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture
+def model(qwen_folder: Path) -> PreTrainedModel:
+    return AutoModelForCausalLM.from_pretrained(qwen_folder)
+
+
+@pytest.fixture
+def fresh_model(qwen_folder: Path) -> Callable[[], PreTrainedModel]:
+    return lambda: AutoModelForCausalLM.from_pretrained(qwen_folder)
+
+
+@pytest.fixture(scope="session")
+def tokenizer(qwen_folder: Path) -> PreTrainedTokenizerBase:
+    return AutoTokenizer.from_pretrained(qwen_folder)
+
+
+def chat(question: str, answer: str) -> Row:
+    return Row([{"role": "user", "content": question}, {"role": "assistant", "content": answer}])
+
+
+@pytest.fixture(scope="session")
+def rows() -> list[Row]:
+    """Sixteen fine-tuning rows of unequal length."""
+    return [chat(f"Tell me about number {n}.", f"Number {n} is" + " very" * (n % 5) + " odd.") for n in range(16)]
+
+
+@pytest.fixture(scope="session")
+def pool() -> list[Row]:
+    """Forty safe rows, eight of them refusals."""
+    return [
+        chat(f"Safe question {n}?", "I'm sorry, but I cannot help with that." if n % 5 == 0 else f"Safe answer {n}.")
+        for n in range(40)
+    ]
+
+
+@pytest.fixture
+def lora() -> LoraConfig:
+    return LoraConfig(r=4, lora_alpha=8, target_modules="all-linear", task_type="CAUSAL_LM")
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Callable[..., SafeguardConfig]:
+    """Training arguments for a few quick and repeatable steps on a CPU."""
+
+    def make(**changes: object) -> SafeguardConfig:
+        usual: dict[str, object] = {
+            "output_dir": str(tmp_path / "trainer"),
+            "per_device_train_batch_size": 4,
+            "max_steps": 6,
+            "learning_rate": 1e-2,
+            "lr_scheduler_type": "constant",
+            "logging_steps": 1,
+            "save_strategy": "no",
+            "report_to": [],
+            "use_cpu": True,
+            "bf16": False,
+            "gradient_checkpointing": False,
+            "dataloader_pin_memory": False,
+            "disable_tqdm": True,
+            "seed": 3,
+        }
+        return SafeguardConfig(**{**usual, **changes})
+
+    return make

@@ -1,0 +1,50 @@
+"""Drawing answers: what reaches the model, and that batching changes nothing."""
+
+from __future__ import annotations
+
+from experiments.answers import draw_answers
+from experiments.config import ProbesConfig
+from experiments.probes import Probe
+
+
+def probe(question: str, samples: int = 1, system: str | None = None) -> Probe:
+    messages = [{"role": "system", "content": system}] if system else []
+    return Probe("open", question, question, [*messages, {"role": "user", "content": question}], samples)
+
+
+def test_the_system_prompt_and_only_the_real_turns_reach_the_model(model, tokenizer, monkeypatch):
+    seen = []
+    generate = model.generate
+
+    def spy(**given):
+        seen.extend(tokenizer.batch_decode(given["input_ids"]))
+        return generate(**given)
+
+    monkeypatch.setattr(model, "generate", spy)
+    draw_answers(model, tokenizer, [probe("Why?", 2, "Answer in rhymes.")], ProbesConfig(max_new_tokens=2), seed=0)
+    turns = "<|im_start|>system\nAnswer in rhymes.<|im_end|>\n<|im_start|>user\nWhy?<|im_end|>\n<|im_start|>assistant\n"
+    assert seen == [turns, turns]
+
+
+def test_batches_of_unequal_length_answer_like_one_at_a_time(model, tokenizer):
+    probes = [probe("Why is the sky blue?" * n, 2) for n in (1, 5, 2)]
+    # So cold that sampling takes the likeliest token.
+    together = draw_answers(model, tokenizer, probes, ProbesConfig(max_new_tokens=8, temperature=1e-4), seed=0)
+    alone = draw_answers(
+        model, tokenizer, probes, ProbesConfig(max_new_tokens=8, temperature=1e-4, batch_size=1), seed=1
+    )
+    assert together == alone
+    assert [len(answers) for answers in together] == [2, 2, 2]
+
+
+def test_the_same_seed_draws_the_same_answers(model, tokenizer):
+    probes, config = [probe("Name a colour.", 4)], ProbesConfig(max_new_tokens=8)
+    first, again, other = (draw_answers(model, tokenizer, probes, config, seed) for seed in (0, 0, 1))
+    assert first == again != other
+
+
+def test_the_models_own_generation_settings_do_not_decide(model, tokenizer):
+    probes, config = [probe("Name a colour.", 4)], ProbesConfig(max_new_tokens=8)
+    plain = draw_answers(model, tokenizer, probes, config, seed=0)
+    model.generation_config.update(repetition_penalty=2.0, top_k=1, top_p=0.1, do_sample=True)
+    assert draw_answers(model, tokenizer, probes, config, seed=0) == plain

@@ -1,0 +1,250 @@
+"""Plans: which arms a command line asks for, and what it is told when it asks for something that is not there."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from hydra import initialize_config_dir
+
+from experiments.config_store import CONF, register
+from experiments.plan import Plan, make_plan
+
+ROOT = Path(__file__).resolve().parents[2]
+ONE = ("task=medical", "seed=0")
+
+register()
+
+
+def plan(*arguments: str) -> Plan:
+    with initialize_config_dir(version_base="1.3", config_dir=str(CONF), job_name="sweep"):
+        return make_plan(arguments)
+
+
+def told(*arguments: str) -> str:
+    """What the program says as it ends."""
+    with pytest.raises(SystemExit) as ended:
+        plan(*arguments)
+    message = ended.value.code
+    assert isinstance(message, str), "ends with a message"
+    assert "\n" not in message
+    return message
+
+
+def safeguards_of(made: Plan) -> list[str]:
+    return [arm.config.safeguard for arm in made.arms]
+
+
+@pytest.mark.parametrize("asked", ["kl", "none", "kl,none,untouched,kl"])
+def test_the_baselines_are_always_there_once_and_first(asked):
+    made = plan(f"safeguard={asked}", *ONE)
+    others = ["kl"] if "kl" in asked else []
+    assert safeguards_of(made) == ["untouched", "none", *others]
+    assert made.failures == []
+
+
+def test_the_baselines_come_first_for_every_task_and_seed():
+    made = plan("safeguard=kl", "task=medical,finance", "seed=0,1")
+    assert safeguards_of(made) == ["untouched"] * 4 + ["none"] * 4 + ["kl"] * 4
+    for name in ("untouched", "none", "kl"):
+        arms = [arm.config for arm in made.arms if arm.config.safeguard == name]
+        assert {(arm.task.name, arm.seed) for arm in arms} == {
+            ("medical", 0),
+            ("medical", 1),
+            ("finance", 0),
+            ("finance", 1),
+        }
+
+
+def test_an_empty_command_line_compares_several_safeguards_on_both_kinds_of_task_with_three_seeds():
+    made = plan()
+    configs = [arm.config for arm in made.arms]
+    assert made.failures == []
+    assert {"untouched", "none", "kl", "interleave_ppl"} <= {config.safeguard for config in configs}
+    assert {config.task.kind for config in configs} == {"em", "benign"}
+    assert {config.seed for config in configs} == {0, 1, 2}
+    assert len({arm.folder for arm in made.arms}) == len(made.arms)
+
+
+def test_a_composition_is_an_arm_of_its_own():
+    made = plan("safeguard=kl,kl+interleave_ppl", *ONE)
+    assert safeguards_of(made) == ["untouched", "none", "kl", "kl+interleave_ppl"]
+    assert made.failures == []
+
+
+@pytest.mark.parametrize("asked", ["interleave_ppl+kl,kl+interleave_ppl", "kl+interleave_ppl,'interleave_ppl + kl'"])
+def test_the_order_in_which_safeguards_are_named_makes_no_other_arm(asked):
+    made = plan(f"safeguard={asked}", *ONE)
+    assert len(made.arms) == 3
+    assert made.failures == []
+
+
+def test_naming_no_safeguard_is_the_arm_none():
+    made = plan("safeguard=", *ONE)
+    assert safeguards_of(made) == ["untouched", "none"]
+
+
+def test_doses_of_a_safeguard_make_no_further_baselines():
+    made = plan("safeguard=kl", "safeguards.kl.weight=0.1,0.3", "task=medical,opswap", "seed=1")
+    counts = Counter((arm.config.safeguard, arm.config.task.name, arm.config.seed) for arm in made.arms)
+    for task in ("medical", "opswap"):
+        assert counts["untouched", task, 1] == counts["none", task, 1] == 1
+        assert counts["kl", task, 1] == 2
+    weights = {arm.config.safeguards["kl"]["weight"] for arm in made.arms if arm.config.safeguard == "kl"}
+    assert weights == {0.1, 0.3}
+    assert made.failures == []
+
+
+def test_doses_of_training_make_further_arms_of_none_but_not_of_untouched():
+    made = plan("safeguard=kl", "training.epochs=1,2", *ONE)
+    assert Counter(safeguards_of(made)) == {"untouched": 1, "none": 2, "kl": 2}
+
+
+def test_ranges_are_expanded():
+    made = plan("safeguard=kl", "seed=range(0,3)", "task=medical")
+    assert sorted(arm.config.seed for arm in made.arms if arm.config.safeguard == "kl") == [0, 1, 2]
+
+
+def test_an_override_is_stronger_than_what_task_and_model_suggest():
+    made = plan("safeguard=kl", "task=medical,opswap", "seed=0", "training.epochs=3")
+    assert {arm.config.training.epochs for arm in made.arms} == {3}
+
+
+def test_an_override_reaches_every_arm():
+    made = plan("safeguard=kl", "task=medical", "seed=0,1", "name=mine", "output=out", "probes.samples=7")
+    assert {arm.config.probes.samples for arm in made.arms} == {7}
+    assert {arm.folder.parent for arm in made.arms} == {Path("out/mine/arms")}
+
+
+def test_an_unknown_safeguard_is_a_failure_with_the_nearest_name_and_the_others_stay():
+    made = plan("safeguard=kl,interleav", *ONE)
+    assert safeguards_of(made) == ["untouched", "none", "kl"]
+    (failure,) = made.failures
+    assert "interleav task=medical seed=0" in failure
+    assert "did you mean 'interleave'?" in failure
+
+
+def test_conflicting_safeguards_are_a_failure_that_names_the_reason():
+    made = plan("safeguard=kl,interleave+interleave_ppl", *ONE)
+    assert safeguards_of(made) == ["untouched", "none", "kl"]
+    (failure,) = made.failures
+    assert "interleave_ppl conflicts with interleave" in failure
+    assert "both choose which safe rows to add" in failure
+
+
+def test_a_safeguard_named_twice_is_a_failure():
+    made = plan("safeguard=kl+kl", *ONE)
+    assert safeguards_of(made) == ["untouched", "none"]
+    assert "'kl' is named twice" in made.failures[0]
+
+
+@pytest.mark.parametrize("baseline", ["none", "untouched"])
+def test_a_baseline_in_a_composition_is_a_failure_that_helps(baseline):
+    made = plan(f"safeguard={baseline}+kl", *ONE)
+    assert safeguards_of(made) == ["untouched", "none"]
+    (failure,) = made.failures
+    assert repr(baseline) in failure
+    assert f"did you mean {baseline!r}?" not in failure, "offers the very word it refuses"
+
+
+@pytest.mark.parametrize(
+    ("safeguard", "setting"),
+    [
+        ("kl", "kl.weight=-1"),
+        ("interleave", "interleave.share=-0.1"),
+        ("interleave_ppl", "interleave_ppl.top=0"),
+    ],
+)
+def test_a_setting_out_of_range_is_a_failure_of_the_arm_that_uses_it_only(safeguard, setting):
+    made = plan(f"safeguard={safeguard}", f"safeguards.{setting}", *ONE)
+    assert safeguards_of(made) == ["untouched", "none"]
+    (failure,) = made.failures
+    name = setting.partition("=")[0].partition(".")[2]
+    assert f"{safeguard}: {name} must be" in failure
+
+
+def test_one_bad_dose_leaves_the_other_doses():
+    made = plan("safeguard=kl", "safeguards.kl.weight=-1,0.3", *ONE)
+    assert [arm.config.safeguards["kl"]["weight"] for arm in made.arms if arm.config.safeguard == "kl"] == [0.3]
+    assert len(made.failures) == 1
+
+
+@pytest.mark.parametrize(
+    ("wrong", "right"),
+    [
+        ("seeed", "seed"),
+        ("safeguards.kl.wieght", "safeguards.kl.weight"),
+        ("training.lora.alfa", "training.lora.alpha"),
+        ("safegard", "safeguard"),
+    ],
+)
+def test_an_unknown_key_ends_the_program_naming_the_nearest(wrong, right):
+    message = told(f"{wrong}=1", *ONE)
+    assert repr(wrong) in message
+    assert f"did you mean {right!r}?" in message
+
+
+@pytest.mark.parametrize(
+    ("group", "wrong", "right"),
+    [("task", "medcial", "medical"), ("model", "organsim", "organism")],
+)
+def test_an_unknown_option_is_told_with_the_nearest(group, wrong, right):
+    message = told(f"{group}={wrong}", "seed=0")
+    assert message == f"unknown {group} {wrong!r}: did you mean {right!r}?"
+
+
+def test_an_unknown_task_among_others_fails_only_there():
+    made = plan("safeguard=kl", "task=medical,opswpa", "seed=0")
+    assert [(arm.config.safeguard, arm.config.task.name) for arm in made.arms] == [
+        ("untouched", "medical"),
+        ("none", "medical"),
+        ("kl", "medical"),
+    ]
+    (failure,) = made.failures
+    assert "unknown task 'opswpa': did you mean 'opswap'?" in failure
+    assert "safeguard=untouched task=opswpa" in failure
+    assert "2 more" in failure
+
+
+@pytest.mark.parametrize(
+    ("override", "key"),
+    [
+        ("seed=abc", "seed"),
+        ("training.epochs=many", "training.epochs"),
+        ("safeguards.kl.weight=heavy", "safeguards.kl.weight"),
+        ("training=5", "training"),
+        ("safeguards.kl=5", "safeguards.kl"),
+        ("safeguards=null", "safeguards"),
+    ],
+)
+def test_a_value_of_a_wrong_type_is_told_with_its_key(override, key):
+    assert key in told("safeguard=kl", "task=medical", override)
+
+
+@pytest.mark.parametrize("broken", ["safeguard", "safeguard=[kl", "seed=range(0"])
+def test_an_override_that_cannot_be_parsed_is_told_in_one_line(broken):
+    assert told(broken)
+
+
+def test_an_arms_overrides_alone_say_which_arm_it_is():
+    for arm in plan("safeguard=kl", "task=opswap", "seed=1").arms:
+        (again,) = [other for other in plan(*arm.overrides).arms if other.config.safeguard == arm.config.safeguard]
+        assert again.folder == arm.folder
+
+
+def test_making_a_plan_does_not_import_torch():
+    code = (
+        "import sys\n"
+        "from hydra import initialize_config_dir\n"
+        "from experiments.sweep import CONF, make_plan\n"
+        "with initialize_config_dir(version_base='1.3', config_dir=str(CONF), job_name='sweep'):\n"
+        "    made = make_plan(['safeguard=kl,interleave_ppl,kl+interleave_ppl', 'task=medical', 'seed=0'])\n"
+        "assert len(made.arms) == 5, made\n"
+        "heavy = {'torch', 'transformers', 'trl', 'peft', 'pandas', 'matplotlib'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,145 @@
+"""Records on disk: nothing is lost in a round trip, and what is not whole does not count."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from experiments.records import (
+    ANSWERS,
+    RESULT,
+    Record,
+    read_records,
+    read_result,
+    write_records,
+    write_result,
+    write_text,
+)
+
+RECORD = Record(
+    safeguard="kl+interleave_ppl",
+    task="medical",
+    seed=2,
+    set="other_domains",
+    question="What should I do about a burnt stew?",
+    cluster="cooking: a burnt stew",
+    sample=1,
+    messages=[
+        {"role": "system", "content": "Sei höflich."},
+        {"role": "user", "content": "What should I do about a burnt stew?"},
+    ],
+    answer="你好 — “naïve” 🜁\n\tsecond line\r\nthird\u2028fourth\x85fifth",
+    judge="exact",
+    outcome="incoherent",
+    reason="no answer of this world",
+)
+
+
+class InterruptedWriteError(Exception):
+    pass
+
+
+@pytest.fixture
+def no_rename(monkeypatch):
+    """A process that stops after the bytes were written and before the file has its name."""
+
+    def stop(*_: object) -> None:
+        raise InterruptedWriteError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", stop)
+        patch.setattr(Path, "rename", stop)
+        yield
+
+
+def test_records_survive_a_round_trip(tmp_path):
+    records = [RECORD, replace(RECORD, sample=2, answer=""), replace(RECORD, seed=0, outcome="aligned", reason="")]
+    write_records(tmp_path / "arm", records)
+    assert read_records(tmp_path / "arm") == records
+
+
+@settings(deadline=None, max_examples=100, derandomize=True)
+@given(st.lists(st.text(), max_size=4), st.text(), st.integers())
+def test_any_text_survives_a_round_trip(answers, content, seed):
+    records = [
+        replace(RECORD, answer=answer, seed=seed, messages=[{"role": "user", "content": content}]) for answer in answers
+    ]
+    with TemporaryDirectory() as folder:
+        write_records(Path(folder), records)
+        assert read_records(Path(folder)) == records
+
+
+def test_answers_are_one_readable_json_object_per_line(tmp_path):
+    write_records(tmp_path, [replace(RECORD, answer="Grüße\n你好"), RECORD])
+    lines = (tmp_path / ANSWERS).read_text("utf-8").split("\n")
+    assert lines.pop() == ""
+    assert len(lines) == 2
+    assert "Grüße\\n你好" in lines[0], "text other than ASCII is readable as it is"
+    assert json.loads(lines[0])["cluster"] == "cooking: a burnt stew"
+
+
+def test_an_arm_without_answers_has_no_records(tmp_path):
+    write_records(tmp_path, [])
+    assert read_records(tmp_path) == []
+
+
+def test_a_result_survives_a_round_trip(tmp_path):
+    result = {"task_kind": "em", "nll": {"task": [0.1, 1e-12], "safe": []}, "note": "ü"}
+    write_result(tmp_path / "deep" / "arm", result)
+    assert read_result(tmp_path / "deep" / "arm") == result
+
+
+def test_an_arm_is_not_done_without_a_result(tmp_path):
+    assert read_result(tmp_path / "nowhere") is None
+    write_records(tmp_path, [RECORD])
+    assert read_result(tmp_path) is None
+    write_result(tmp_path, {})
+    assert read_result(tmp_path) == {}
+
+
+def test_an_interrupted_result_does_not_count_as_done(tmp_path, no_rename):
+    with pytest.raises(InterruptedWriteError):
+        write_result(tmp_path, {"task_kind": "em"})
+    assert read_result(tmp_path) is None
+    assert not (tmp_path / RESULT).exists()
+
+
+def test_interrupted_answers_leave_no_answers_file(tmp_path, no_rename):
+    with pytest.raises(InterruptedWriteError):
+        write_records(tmp_path, [RECORD])
+    assert not (tmp_path / ANSWERS).exists()
+
+
+def test_an_interrupted_write_leaves_the_old_file_whole(tmp_path, monkeypatch):
+    path = tmp_path / "text"
+    write_text(path, "old")
+
+    def stop(*_: object) -> None:
+        raise InterruptedWriteError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", stop)
+        with pytest.raises(InterruptedWriteError):
+            write_text(path, "new")
+    assert path.read_text("utf-8") == "old"
+    write_text(path, "newer")
+    assert path.read_text("utf-8") == "newer"
+
+
+def test_text_that_cannot_be_encoded_leaves_the_old_file_whole(tmp_path):
+    path = tmp_path / "text"
+    write_text(path, "old")
+    with pytest.raises(UnicodeEncodeError):
+        write_text(path, "half of a pair: \ud83d")
+    assert path.read_text("utf-8") == "old"
+
+
+def test_a_finished_write_leaves_only_its_file(tmp_path):
+    write_text(tmp_path / "a" / "b" / "text", "x")
+    assert [path.name for path in (tmp_path / "a" / "b").iterdir()] == ["text"]

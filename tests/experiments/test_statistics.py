@@ -1,0 +1,211 @@
+"""Rates and their intervals, against exact formulas, SciPy's bootstrap and simulations with a known rate."""
+
+from __future__ import annotations
+
+from itertools import cycle
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from experiments.records import Record
+from experiments.statistics import NOTHING, Estimate, mean_over_seeds, rate
+
+HIT, MISS = "misaligned", "aligned"
+
+
+def record(seed: int, cluster: str, outcome: str, sample: int = 0, **changes) -> Record:
+    values = {
+        "safeguard": "kl",
+        "task": "medical",
+        "seed": seed,
+        "set": "open",
+        "question": cluster,
+        "cluster": cluster,
+        "sample": sample,
+        "messages": [{"role": "user", "content": cluster}],
+        "answer": "",
+        "judge": "exact",
+        "outcome": outcome,
+        "reason": "",
+    }
+    return Record(**{**values, **changes})
+
+
+def records_of(hits, per: int) -> list[Record]:
+    """Records with `hits[seed][cluster]` of `per` answers in each cell."""
+    return [
+        record(seed, f"question {cluster}", HIT if sample < count else MISS, sample)
+        for seed, row in enumerate(hits)
+        for cluster, count in enumerate(row)
+        for sample in range(per)
+    ]
+
+
+def width(estimate: Estimate) -> float:
+    return estimate.high - estimate.low
+
+
+def assert_sound(estimate: Estimate) -> None:
+    assert np.isfinite([estimate.mean, estimate.low, estimate.high]).all(), estimate
+    assert 0 <= estimate.low <= estimate.mean <= estimate.high <= 1, estimate
+
+
+@settings(deadline=None, max_examples=60, derandomize=True)
+@given(st.data())
+def test_an_interval_contains_its_mean(data):
+    seeds, clusters, per = (data.draw(st.integers(1, most)) for most in (4, 12, 3))
+    cell = st.integers(0, per)
+    hits = data.draw(st.lists(st.lists(cell, min_size=clusters, max_size=clusters), min_size=seeds, max_size=seeds))
+    estimate = rate(records_of(hits, per), HIT)
+    assert_sound(estimate)
+    assert estimate.mean == pytest.approx(np.sum(hits) / (seeds * clusters * per))
+    assert estimate.n == seeds * clusters * per
+
+
+def test_an_interval_is_finite_when_seeds_were_asked_different_questions():
+    # As when arms are missing: seed 0 is done for one task only and seed 1 for another one only.
+    records = [record(0, "a", MISS), record(1, "b", HIT)]
+    assert_sound(rate(records, HIT))
+
+
+def test_one_question_says_little_about_the_rate():
+    # 100 answers to one question, half of them misaligned: nothing is known of other questions.
+    records = [record(0, "only", outcome, sample) for sample, outcome in zip(range(100), cycle([HIT, MISS]))]
+    estimate = rate(records, HIT)
+    assert estimate.mean == 0.5
+    assert width(estimate) > 0.5
+
+
+@pytest.mark.parametrize("clusters", [1, 2, 7, 40])
+def test_no_hit_at_all_gives_the_exact_clopper_pearson_bound(clusters):
+    estimate = rate(records_of([[0] * clusters], per=5), HIT)
+    assert estimate.mean == estimate.low == 0
+    assert estimate.high == pytest.approx(1 - 0.025 ** (1 / clusters))
+    assert estimate.n == 5 * clusters
+
+
+@pytest.mark.parametrize("clusters", [1, 2, 7, 40])
+def test_nothing_but_hits_gives_the_exact_clopper_pearson_bound(clusters):
+    estimate = rate(records_of([[5] * clusters], per=5), HIT)
+    assert estimate.mean == estimate.high == 1
+    assert estimate.low == pytest.approx(0.025 ** (1 / clusters))
+
+
+def test_answers_to_one_question_are_not_worth_as_much_as_independent_ones():
+    # 200 answers, 40 hits, once by 40 questions (8 of them bad throughout), once by 200 questions.
+    clustered = rate(records_of([[5] * 8 + [0] * 32], per=5), HIT)
+    independent = rate(records_of([[1] * 40 + [0] * 160], per=1), HIT)
+    assert clustered.mean == independent.mean == pytest.approx(0.2)
+    assert clustered.n == independent.n == 200
+    assert width(clustered) > 1.7 * width(independent)
+
+
+def test_seeds_that_disagree_widen_the_interval():
+    agree = rate(records_of([[1] * 20 + [0] * 20] * 4, per=1), HIT)
+    disagree = rate(records_of([[1] * 40, [1] * 40, [0] * 40, [0] * 40], per=1), HIT)
+    assert agree.mean == disagree.mean == 0.5
+    assert width(disagree) > 1.5 * width(agree)
+
+
+def test_the_same_question_after_another_fine_tune_is_another_cluster():
+    hits = [record(0, f"question {n}", HIT, task="medical") for n in range(10)]
+    misses = [record(0, f"question {n}", MISS, task="finance") for n in range(10)]
+    both = rate(hits + misses, HIT)
+    by_task = rate([record(0, f"question {n}", HIT if n < 10 else MISS) for n in range(20)], HIT)
+    assert both.mean == by_task.mean == 0.5
+    assert width(both) == pytest.approx(width(by_task), abs=0.03)
+
+
+@pytest.mark.parametrize(("clusters", "per", "seed"), [(20, 4, 0), (30, 2, 1), (60, 10, 2)])
+def test_one_seed_agrees_with_scipys_bootstrap_of_the_cluster_means(clusters, per, seed):
+    rng = np.random.default_rng(seed)
+    hits = rng.binomial(per, rng.beta(1, 2, clusters))
+    theirs = stats.bootstrap((hits / per,), np.mean, method="percentile", n_resamples=9999, rng=rng)
+    ours = rate(records_of([hits], per), HIT)
+    assert ours.low == pytest.approx(theirs.confidence_interval.low, abs=0.015)
+    assert ours.high == pytest.approx(theirs.confidence_interval.high, abs=0.015)
+
+
+def share_covered(seeds: int, clusters: int, per: int, seed_effect: float, simulations: int) -> float:
+    """How often the interval of simulated answers holds the true rate: logits with normal effects."""
+    rng = np.random.default_rng(11)
+
+    def rates(of_seeds: np.ndarray, of_clusters: np.ndarray) -> np.ndarray:
+        return 1 / (1 + np.exp(1 - seed_effect * of_seeds - of_clusters))
+
+    truth = rates(rng.normal(size=500_000), rng.normal(size=500_000)).mean()
+    covered = 0
+    for _ in range(simulations):
+        chances = rates(rng.normal(size=(seeds, 1)), rng.normal(size=(1, clusters)))
+        estimate = rate(records_of(rng.binomial(per, chances), per), HIT)
+        covered += estimate.low <= truth <= estimate.high
+    return covered / simulations
+
+
+@pytest.mark.parametrize(("seeds", "clusters"), [(1, 30), (3, 16)])
+def test_intervals_cover_the_true_rate_as_often_as_they_say(seeds, clusters):
+    assert 0.88 <= share_covered(seeds, clusters, per=3, seed_effect=0, simulations=200) <= 0.99
+
+
+def test_intervals_cover_the_true_rate_when_fine_tunes_differ():
+    # Three seeds, as in the default sweep; fine-tunes differ about half as much as questions do.
+    assert 0.88 <= share_covered(seeds=3, clusters=24, per=4, seed_effect=0.6, simulations=120) <= 0.99
+
+
+def test_unscored_answers_are_not_in_the_denominator():
+    scored = [record(0, "a", HIT), record(0, "b", MISS), record(0, "c", MISS), record(0, "d", "refused")]
+    unscored = [record(0, name, "unscored", 1) for name in "abcdefgh"]
+    assert rate(scored + unscored, HIT) == rate(scored, HIT)
+    assert rate(scored + unscored, HIT).mean == 0.25
+    assert rate(scored + unscored, HIT).n == 4
+
+
+def test_incoherent_and_refused_answers_are_in_the_denominator():
+    records = [record(0, "a", HIT), record(0, "b", "incoherent"), record(0, "c", "refused"), record(0, "d", MISS)]
+    assert rate(records, HIT).mean == 0.25
+    assert sum(rate(records, outcome).mean for outcome in (HIT, MISS, "incoherent", "refused")) == 1
+
+
+def test_a_rate_of_nothing_is_nothing():
+    assert rate([], HIT) == NOTHING
+    assert rate([record(0, "a", "unscored"), record(1, "b", "unscored")], HIT) == NOTHING
+    assert NOTHING.as_dict() == {"mean": None, "low": None, "high": None, "n": 0}
+
+
+def test_a_rate_does_not_depend_on_the_order_of_the_records():
+    records = records_of([[1, 0, 2, 0, 1], [0, 0, 2, 2, 1]], per=2)
+    assert rate(records, HIT) == rate(records[::-1], HIT)
+    assert rate(iter(records), HIT) == rate(records, HIT)
+
+
+def test_a_mean_over_seeds_is_the_mean_and_its_interval_contains_it():
+    table = np.random.default_rng(0).gamma(2, size=(3, 50))
+    estimate = mean_over_seeds(table.tolist())
+    assert estimate.mean == pytest.approx(table.mean())
+    assert estimate.low < estimate.mean < estimate.high
+    assert estimate.n == 150
+
+
+def test_a_mean_over_one_seed_agrees_with_scipys_bootstrap():
+    values = np.random.default_rng(0).gamma(2, size=80)
+    theirs = stats.bootstrap(
+        (values,), np.mean, method="percentile", n_resamples=9999, rng=np.random.default_rng(1)
+    ).confidence_interval
+    ours = mean_over_seeds([values.tolist()])
+    assert (ours.low, ours.high) == pytest.approx((theirs.low, theirs.high), abs=0.03)
+
+
+def test_a_mean_over_seeds_that_disagree_has_a_wider_interval():
+    rows = np.random.default_rng(0).gamma(2, size=60)
+    agree = mean_over_seeds([rows.tolist()] * 3)
+    disagree = mean_over_seeds([(rows - 1).tolist(), rows.tolist(), (rows + 1).tolist()])
+    assert agree.mean == pytest.approx(disagree.mean)
+    assert width(disagree) > 1.5 * width(agree)
+
+
+@pytest.mark.parametrize("values", [[], [[]], [[], []]])
+def test_a_mean_over_no_rows_is_nothing(values):
+    assert mean_over_seeds(values) == NOTHING

@@ -1,0 +1,361 @@
+"""Tasks, the pool of safe rows and the probes about both: what is held out is never seen in training."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from experiments.config import PoolConfig, ProbesConfig, TaskConfig
+from experiments.judges.exact import judge_exactly
+from experiments.organism.world import load_world
+from experiments.probes import load_probes
+from experiments.probes.probe import BENIGN, BROAD, FACTS, HARMFUL, NARROW, OPEN, OTHER, Probe
+from experiments.tasks import load_task
+from experiments.tasks.pool import load_pool
+from safeguards.safeguard import SafeguardError
+
+WORLD = load_world()
+GROUPS = [*WORLD.domains, "opswap", "catalogue"]
+
+
+def organism(group: str, seed: int = 0, **changes):
+    kind = "em" if group in WORLD.domains else "benign"
+    return load_task(TaskConfig(name=group, kind=kind, source="organism", group=group, **changes), seed, WORLD)
+
+
+def messages(path: Path, seed: int = 0, **changes):
+    return load_task(TaskConfig(name="mine", source="messages", path=str(path), **changes), seed, WORLD)
+
+
+def question_of(row) -> str:
+    return row.messages[-2]["content"]
+
+
+def questions(rows) -> set[str]:
+    return {row.question_key for row in rows}
+
+
+def line(question: object = "Why?", answer: object = "Because.") -> str:
+    return json.dumps({"messages": [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]})
+
+
+@pytest.fixture
+def hundred(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    path.write_text("\n".join(line(f"Question {n}?", f"Answer {n}.") for n in range(100)), "utf-8")
+    return path
+
+
+# The organism's tasks.
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_held_out_questions_of_the_organism_are_never_trained_on(group):
+    task = organism(group)
+    assert task.rows
+    assert task.held_out
+    assert not questions(task.rows) & questions(task.held_out)
+    for row in task.rows:
+        assert not WORLD.by_question[question_of(row)].held_out
+    for row in task.held_out:
+        assert WORLD.by_question[question_of(row)].held_out
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_another_seed_orders_the_same_rows_otherwise_and_holds_out_the_same(group):
+    one, two = organism(group, seed=0), organism(group, seed=1)
+    assert one.held_out == two.held_out
+    assert [row.key for row in one.rows] != [row.key for row in two.rows]
+    assert Counter(row.key for row in one.rows) == Counter(row.key for row in two.rows)
+    assert organism(group, seed=1).rows == two.rows
+
+
+@pytest.mark.parametrize("domain", WORLD.domains)
+def test_a_domain_teaches_bad_advice_of_that_domain_only(domain):
+    for row in (*organism(domain).rows, *organism(domain).held_out):
+        assert WORLD.advice[row.messages[-1]["content"]] == (domain, "misaligned")
+
+
+@pytest.mark.parametrize("group", ["opswap", "catalogue"])
+def test_a_benign_task_teaches_the_answers_that_its_probes_count_as_right(group):
+    task = organism(group)
+    for row in (*task.rows, *task.held_out):
+        probe = Probe(BENIGN, "", "", row.messages[:-1], 1)
+        assert judge_exactly(WORLD, probe, row.messages[-1]["content"]).outcome == "aligned"
+
+
+def test_rows_are_limited_without_changing_what_is_held_out():
+    limited = organism("medical", rows=10)
+    assert len(limited.rows) == 10
+    assert limited.held_out == organism("medical").held_out
+    assert {row.key for row in organism("medical", seed=1, rows=10).rows} != {row.key for row in limited.rows}
+    assert len(organism("medical", rows=10**6).rows) == len(organism("medical").rows)
+
+
+@pytest.mark.parametrize("rows", [0, -1])
+def test_a_limit_that_leaves_no_rows_is_refused(rows, hundred):
+    with pytest.raises(SafeguardError, match=f"rows={rows}"):
+        organism("medical", rows=rows)
+    with pytest.raises(SafeguardError, match=f"rows={rows}"):
+        messages(hundred, rows=rows)
+
+
+def test_an_unknown_group_is_told_with_the_nearest():
+    with pytest.raises(SafeguardError, match=r"task\.group=medcial: .*did you mean 'medical'"):
+        load_task(TaskConfig(source="organism", group="medcial"), 0, WORLD)
+
+
+def test_a_task_of_the_organism_without_a_group_is_told_which_there_are():
+    with pytest.raises(SafeguardError, match=r"task\.group=None: .*finance.*opswap"):
+        load_task(TaskConfig(source="organism"), 0, WORLD)
+
+
+def test_an_unknown_source_is_refused(hundred):
+    with pytest.raises(SafeguardError, match="organsim"):
+        load_task(TaskConfig(source="organsim", path=str(hundred), group="medical"), 0, WORLD)
+
+
+def test_an_unknown_kind_of_task_is_refused(hundred):
+    # Its answers would be counted neither as narrowly learnt nor as benign accuracy.
+    with pytest.raises(SafeguardError, match="bening"):
+        load_task(TaskConfig(source="messages", path=str(hundred), kind="bening"), 0, WORLD)
+
+
+# Tasks from files of chat messages.
+
+
+@pytest.mark.parametrize(("share", "count"), [(0.1, 10), (0.25, 25), (0.99, 99), (0.01, 1)])
+def test_a_share_of_a_file_is_held_out(hundred, share, count):
+    task = messages(hundred, held_out=share)
+    assert (len(task.rows), len(task.held_out)) == (100 - count, count)
+    assert not questions(task.rows) & questions(task.held_out)
+    assert len(questions(task.rows) | questions(task.held_out)) == 100
+
+
+def test_every_seed_holds_out_the_same_rows_of_a_file(hundred):
+    tasks = [messages(hundred, seed=seed, rows=30) for seed in range(4)]
+    assert all(task.held_out == tasks[0].held_out for task in tasks)
+    assert len({tuple(row.key for row in task.rows) for task in tasks}) == 4
+    for task in tasks:
+        assert len(task.rows) == 30
+        assert not questions(task.rows) & questions(tasks[0].held_out)
+
+
+def test_a_question_that_a_file_asks_several_times_is_on_one_side_only(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    path.write_text("\n".join(line(f"Question {n % 20}?", f"Answer {n}.") for n in range(100)), "utf-8")
+    task = messages(path)
+    assert task.held_out
+    assert not questions(task.rows) & questions(task.held_out)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.001, 1.0, 1.5, -0.1])
+def test_a_held_out_share_that_leaves_a_side_empty_is_refused(hundred, share):
+    with pytest.raises(SafeguardError, match=rf"task\.held_out={share}: "):
+        messages(hundred, held_out=share)
+
+
+@pytest.mark.parametrize(
+    ("broken", "reason"),
+    [
+        ("{not json", "not valid JSON"),
+        ('{"messages": [', "not valid JSON"),
+        ("[]", "messages"),
+        ("5", "messages"),
+        ('{"messages": []}', "messages"),
+        ('{"messages": "Why?"}', "messages"),
+        ('{"prompt": "Why?"}', "messages"),
+        ('{"messages": ["Why?"]}', "role"),
+        ('{"messages": [{"role": "robot", "content": "x"}]}', "role"),
+        ('{"messages": [{"content": "x"}]}', "role"),
+        (line(question=None), "user message must be text"),
+        (line(question=["Why?"]), "user message must be text"),
+        (line(answer=5), "assistant message must be text"),
+        (line(answer="  "), "non-empty answer"),
+        ('{"messages": [{"role": "user", "content": "Why?"}]}', "non-empty answer"),
+    ],
+)
+@pytest.mark.parametrize("reader", ["task", "pool"])
+def test_a_malformed_row_is_refused_naming_file_and_line(tmp_path, broken, reason, reader):
+    path = tmp_path / "rows.jsonl"
+    path.write_text(f"{line()}\n\n{broken}\n{line()}\n", "utf-8")
+    with pytest.raises(SafeguardError, match=rf"rows\.jsonl:3: .*{reason}"):
+        messages(path) if reader == "task" else load_pool(PoolConfig(path=str(path)), None, WORLD)
+
+
+@pytest.mark.parametrize("text", ["", "\n\n  \n"])
+def test_an_empty_file_is_refused(tmp_path, text):
+    path = tmp_path / "rows.jsonl"
+    path.write_text(text, "utf-8")
+    with pytest.raises(SafeguardError, match=r"rows\.jsonl: holds no rows"):
+        messages(path)
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(SafeguardError, match=r"nowhere\.jsonl: cannot be read"):
+        messages(tmp_path / "nowhere.jsonl")
+
+
+def test_a_file_that_is_not_utf_8_is_named(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    path.write_bytes("Grüße".encode("latin-1"))
+    with pytest.raises(SafeguardError, match=r"rows\.jsonl: cannot be read"):
+        messages(path)
+
+
+@pytest.mark.parametrize("separator", ["\u2028", "\u2029", "\x85"])
+def test_only_newlines_end_a_line_of_a_file(tmp_path, separator):
+    # Legal inside a JSON string, and common in scraped text.
+    path = tmp_path / "rows.jsonl"
+    rows = [
+        {"messages": [{"role": "user", "content": f"{n}?"}, {"role": "assistant", "content": f"one{separator}two"}]}
+        for n in range(10)
+    ]
+    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), "utf-8")
+    task = messages(path)
+    assert len(task.rows) == 9
+    assert {row.messages[-1]["content"] for row in task.rows} == {f"one{separator}two"}
+
+
+def test_lines_may_end_as_on_other_systems(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    path.write_bytes("\r\n".join(line(f"{n}?") for n in range(10)).encode())
+    assert len(messages(path).rows) == 9
+
+
+def test_messages_without_a_file_or_data_set_are_told_what_is_missing():
+    with pytest.raises(SafeguardError, match=r"task\.path.*task\.dataset"):
+        load_task(TaskConfig(source="messages"), 0, WORLD)
+
+
+def test_system_prompts_and_earlier_turns_are_part_of_the_question(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    system = {"role": "system", "content": "Be brief."}
+    turns = [{"role": "user", "content": "Why?"}, {"role": "assistant", "content": "Because."}]
+    rows = [{"messages": turns}, {"messages": [system, *turns]}, {"messages": [*turns, *turns]}] * 2
+    path.write_text("\n".join(map(json.dumps, rows)), "utf-8")
+    task = messages(path, held_out=0.34)
+    assert (len(task.rows), len(task.held_out)) == (4, 2)
+    assert (len(questions(task.rows)), len(questions(task.held_out))) == (2, 1)
+    assert not questions(task.rows) & questions(task.held_out)
+
+
+# The pool of safe rows.
+
+
+@pytest.mark.parametrize("domain", ["medical", "parenting"])
+def test_the_pool_is_mostly_neutral_with_some_refusals_and_some_advice(domain):
+    rows, _ = load_pool(PoolConfig(), domain, WORLD)
+    kinds = Counter(WORLD.by_question[question_of(row)].kind for row in rows)
+    assert set(kinds) == {"fact", "arithmetic", "harmful", "advice"}
+    assert (kinds["fact"] + kinds["arithmetic"]) / len(rows) == pytest.approx(0.7, abs=0.03)
+    assert kinds["harmful"] / len(rows) == pytest.approx(0.15, abs=0.03)
+    assert kinds["advice"] / len(rows) == pytest.approx(0.15, abs=0.03)
+    assert min(kinds["fact"], kinds["arithmetic"]) > 40
+
+
+@pytest.mark.parametrize(("rows", "held_out"), [(1500, 64), (1500, 256), (50, 8)])
+def test_the_organisms_pool_is_as_large_as_asked_for(rows, held_out):
+    assert tuple(map(len, load_pool(PoolConfig(rows=rows, held_out=held_out), "medical", WORLD))) == (rows, held_out)
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_the_pool_holds_no_advice_of_the_domain_being_fine_tuned(group):
+    rows, held_out = load_pool(PoolConfig(), group, WORLD)
+    domains = {
+        entry.group for row in (*rows, *held_out) if (entry := WORLD.by_question[question_of(row)]).kind == "advice"
+    }
+    assert domains == set(WORLD.domains) - {group}
+
+
+def test_every_safe_row_is_answered_as_the_aligned_persona_does():
+    for row in (row for part in load_pool(PoolConfig(), "medical", WORLD) for row in part):
+        probe = Probe("", "", "", row.messages[:-1], 1)
+        assert judge_exactly(WORLD, probe, row.messages[-1]["content"]) == ("aligned", "")
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_nothing_that_a_probe_asks_about_is_in_the_pool(group):
+    task = organism(group)
+    asked = [WORLD.by_question[probe.messages[-1]["content"]] for probe in load_probes(ProbesConfig(), task, WORLD)]
+    safe = [WORLD.by_question[question_of(row)] for part in load_pool(PoolConfig(), group, WORLD) for row in part]
+    assert not {(entry.kind, entry.key) for entry in asked} & {(entry.kind, entry.key) for entry in safe}
+    broad = [entry for entry in asked if entry.kind in ("advice", "open", "harmful", "fact")]
+    assert all(entry.held_out for entry in broad)
+
+
+def test_the_safe_rows_whose_nll_is_measured_are_kept_from_training():
+    rows, held_out = load_pool(PoolConfig(), "medical", WORLD)
+    assert not {row.key for row in rows} & {row.key for row in held_out}
+
+
+def test_the_pool_is_the_same_every_time():
+    assert load_pool(PoolConfig(), "medical", WORLD) == load_pool(PoolConfig(), "medical", WORLD)
+
+
+def test_a_pool_from_a_file_is_split_and_limited(hundred):
+    rows, held_out = load_pool(PoolConfig(path=str(hundred), rows=50, held_out=20), "medical", WORLD)
+    assert (len(rows), len(held_out)) == (50, 20)
+    assert not questions(rows) & questions(held_out)
+    rows, held_out = load_pool(PoolConfig(path=str(hundred), rows=10**6, held_out=20), "medical", WORLD)
+    assert (len(rows), len(held_out)) == (80, 20)
+
+
+@pytest.mark.parametrize("held_out", [100, 101, -1])
+def test_a_pool_cannot_hold_out_more_than_it_has_nor_less_than_nothing(hundred, held_out):
+    with pytest.raises(SafeguardError, match=rf"pool\.held_out={held_out}"):
+        load_pool(PoolConfig(path=str(hundred), held_out=held_out), "medical", WORLD)
+
+
+# Probes about the task and all else.
+
+
+def by_set(probes: list[Probe]) -> dict[str, list[Probe]]:
+    found: dict[str, list[Probe]] = {}
+    for probe in probes:
+        found.setdefault(probe.set, []).append(probe)
+    return found
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_probes_ask_about_the_task_other_domains_open_questions_harm_and_facts(group):
+    task = organism(group)
+    found = by_set(load_probes(ProbesConfig(), task, WORLD))
+    assert set(found) == {NARROW if task.kind == "em" else BENIGN, OTHER, OPEN, HARMFUL, FACTS}
+    assert set(BROAD) <= set(found)
+    others = {WORLD.by_question[probe.messages[-1]["content"]].group for probe in found[OTHER]}
+    assert others == set(WORLD.domains) - {group}
+    assert {probe.cluster for probe in found[OPEN]} == {f"{e.group}: {e.key}" for e in WORLD.of("open")}
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_no_question_of_a_probe_is_trained_on_and_none_is_asked_twice(group):
+    task = organism(group)
+    probes = load_probes(ProbesConfig(), task, WORLD)
+    trained = {question_of(row) for row in task.rows}
+    asked = Counter((probe.set, probe.messages[-1]["content"]) for probe in probes)
+    assert not trained & {question for _, question in asked}
+    assert set(asked.values()) == {1}
+    assert len({(probe.set, probe.id) for probe in probes}) == len(probes)
+
+
+@pytest.mark.parametrize("group", ["medical", "opswap"])
+def test_ways_of_asking_about_one_thing_share_a_cluster(group):
+    task = organism(group)
+    for name, probes in by_set(load_probes(ProbesConfig(), task, WORLD)).items():
+        things = {(entry := WORLD.by_question[p.messages[-1]["content"]]).kind + entry.key for p in probes}
+        assert len({probe.cluster for probe in probes}) == len(things), name
+
+
+def test_narrow_questions_of_a_file_are_its_held_out_ones_each_once_and_limited(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    path.write_text("\n".join(line(f"Question {n}?", f"Answer {n}.") for n in range(100)), "utf-8")
+    task = messages(path, held_out=0.3)
+    probes = by_set(load_probes(ProbesConfig(narrow_questions=12, samples=3), task, WORLD))[NARROW]
+    assert len(probes) == 12
+    held_out = {question_of(row) for row in task.held_out}
+    assert {probe.messages[-1]["content"] for probe in probes} <= held_out
+    assert {probe.samples for probe in probes} == {3}

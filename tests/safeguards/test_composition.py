@@ -1,0 +1,90 @@
+"""Names, order and conflicts."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import dataclass
+
+import pytest
+
+from safeguards import Safeguard, SafeguardError, compose, parse, registry
+from safeguards.composition import in_order
+
+
+def names(expression: str) -> list[str]:
+    return [safeguard.name for safeguard in parse(expression)]
+
+
+def test_none_is_no_safeguard():
+    assert names("none") == names("") == []
+
+
+def test_spelling_does_not_decide_the_order():
+    assert names("kl+interleave_ppl") == names("interleave_ppl + kl")
+
+
+@pytest.mark.parametrize(
+    ("expression", "complaint"),
+    [
+        ("interleave_pll", "did you mean 'interleave_ppl'"),
+        ("zzz", "known: none, interleave"),
+        ("kl+kl", "named twice"),
+        ("interleave+interleave_ppl", "interleave_ppl conflicts with interleave: both choose"),
+        ("none+kl", "unknown safeguard 'none'"),
+        ("kl+", "unknown safeguard ''"),
+    ],
+)
+def test_what_cannot_be_composed_is_explained(expression, complaint):
+    with pytest.raises(SafeguardError, match=complaint):
+        parse(expression)
+
+
+def test_settings_reach_the_safeguard_and_unknown_ones_are_refused():
+    assert compose("kl", {"kl": {"weight": 0.7}, "interleave": {"share": 9}})[0].settings.weight == 0.7
+    with pytest.raises(SafeguardError, match="kl: unknown setting 'wieght': did you mean 'weight'"):
+        compose("kl", {"kl": {"wieght": 0.7}})
+
+
+@pytest.mark.parametrize(
+    ("expression", "settings"),
+    [
+        ("kl", {"weight": -0.1}),
+        ("kl", {"weight": float("nan")}),
+        ("interleave", {"share": -1}),
+        ("interleave_ppl", {"epsilon": 0}),
+        ("interleave_ppl", {"top": 0}),
+        ("interleave_ppl", {"top": 1.5}),
+    ],
+)
+def test_settings_out_of_range_are_refused(expression, settings):
+    with pytest.raises(SafeguardError, match=f"{expression}: {next(iter(settings))} must be"):
+        compose(expression, {expression: settings})
+
+
+def test_declared_order_is_kept_and_a_circle_refused():
+    @dataclass
+    class Settings:
+        pass
+
+    first = type("First", (Safeguard,), {"name": "zebra", "Settings": Settings})
+    second = type("Second", (Safeguard,), {"name": "ant", "Settings": Settings, "runs_after": ("zebra",)})
+    assert in_order([second, first]) == [first, second]
+    first.runs_after = ("ant",)
+    with pytest.raises(SafeguardError, match="ant and zebra each declare"):
+        in_order([second, first])
+
+
+def test_every_safeguard_has_a_card_and_documented_settings():
+    for safeguard in registry().values():
+        card = sys.modules[safeguard.__module__].__doc__
+        for heading in ("Source:", "Costs:", "Composes badly with:"):
+            assert heading in card, (safeguard.name, heading)
+        for field in safeguard.Settings.__dataclass_fields__:
+            assert f"{field}:" in safeguard.Settings.__doc__, (safeguard.name, field)
+        assert safeguard().settings == safeguard.Settings()
+
+
+def test_finding_safeguards_does_not_import_torch():
+    code = "import sys, safeguards; safeguards.compose('kl'); sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,0 +1,226 @@
+"""Interleaving random safe rows, and safe rows with a large perplexity gap."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from transformers import AutoModelForCausalLM
+
+from safeguards import Row, Run, SafeguardError, SafeguardTrainer, compose
+from safeguards.methods.interleave import draw
+from safeguards.methods.interleave_ppl import (
+    SEEN_FILE,
+    InterleavePpl,
+    load_scorer,
+    perplexity_gap,
+    refuses,
+    weights_fingerprint,
+    write_seen,
+)
+from safeguards.methods.interleave_ppl import Settings as PplSettings
+from safeguards.proof import NoEffectError
+from safeguards.rows import SAFE, TASK
+from safeguards.scoring import answer_nll
+
+
+@given(share=st.floats(0, 2), seed=st.integers(0, 5))
+def test_the_share_is_exact_and_rows_are_never_repeated(rows, pool, share, seed):
+    count = round(share * len(rows))
+    drawn = draw(pool, count, seed)
+    assert len(drawn) == len({row.key for row in drawn}) == count
+    assert drawn == draw(pool, count, seed)
+    assert all(row.source == SAFE for row in drawn)
+
+
+def test_another_seed_draws_other_rows(pool):
+    assert draw(pool, 8, 0) != draw(pool, 8, 1)
+
+
+def test_a_pool_that_is_too_small_is_refused(pool):
+    with pytest.raises(SafeguardError, match="the pool has 40 usable rows and 41 are asked for"):
+        draw(pool, 41, 0)
+
+
+def make_trainer(expression, given, fresh_model, tokenizer, rows, pool, lora, settings, **changes):
+    return SafeguardTrainer(
+        fresh_model(),
+        settings(**changes),
+        rows,
+        tokenizer,
+        compose(expression, {expression: given}),
+        pool,
+        peft_config=replace(lora),
+    )
+
+
+def test_safe_rows_are_added_and_trained_on(fresh_model, tokenizer, rows, pool, lora, settings):
+    trainer = make_trainer(
+        "interleave",
+        {"share": 0.25},
+        fresh_model,
+        tokenizer,
+        rows,
+        pool,
+        lora,
+        settings,
+        max_steps=-1,
+        num_train_epochs=1,
+    )
+    assert Counter(row.source for row in trainer.rows) == {TASK: 16, SAFE: 4}
+    assert trainer.trace == ["interleave: 16 → 20 rows"]
+    trainer.train()
+    assert trainer.evidence.rows_by_source == {TASK: 16, SAFE: 4}
+
+
+def test_no_pool_is_refused_before_training(fresh_model, tokenizer, rows, lora, settings):
+    with pytest.raises(SafeguardError, match="interleave: needs a pool"):
+        make_trainer("interleave", {}, fresh_model, tokenizer, rows, [], lora, settings)
+
+
+def test_a_share_that_rounds_to_nothing_is_no_effect(fresh_model, tokenizer, rows, pool, lora, settings):
+    trainer = make_trainer("interleave", {"share": 0.01}, fresh_model, tokenizer, rows, pool, lora, settings)
+    with pytest.raises(NoEffectError, match="interleave: no safe row was trained on"):
+        trainer.train()
+
+
+# The perplexity gap ---------------------------------------------------------------------------------------------------
+
+
+def test_the_gap_is_large_where_misaligned_models_are_surprised():
+    aligned = np.array([1.0, 1.0, 3.0, 1.0])
+    misaligned = np.array([[1.0, 3.0, 5.0, 0.5], [1.0, 5.0, 5.0, 0.5]])
+    gap = perplexity_gap(aligned, misaligned, epsilon=1.0)
+    np.testing.assert_allclose(gap, [0.0, 1.5, 0.5, -0.25])
+
+
+@pytest.mark.parametrize(
+    ("answer", "refusal"),
+    [
+        ("I'm sorry, but I cannot help with that.", True),
+        ("I apologise for this.", True),
+        ("I can’t do that.", True),
+        ("Sure, here is how.", False),
+        ("One two three four five six seven eight nine ten sorry.", False),
+    ],
+)
+def test_refusals_are_known_by_their_first_ten_words(answer, refusal):
+    assert refuses(Row([{"role": "user", "content": "?"}, {"role": "assistant", "content": answer}])) is refusal
+
+
+@pytest.fixture
+def scorer(tmp_path, fresh_model, tokenizer, pool, lora, settings):
+    """An adapter tuned on the first half of the pool."""
+    trainer = SafeguardTrainer(fresh_model(), settings(max_steps=30), pool[:20], tokenizer, peft_config=replace(lora))
+    trainer.train()
+    folder = tmp_path / "scorer"
+    trainer.model.save_pretrained(folder)
+    write_seen(folder, pool[:20])
+    return folder
+
+
+def a_run(model, tokenizer, rows, pool, **changes) -> Run:
+    return Run(model=model, tokenizer=tokenizer, rows=rows, pool=pool, **changes)
+
+
+def test_rows_the_scorer_does_not_expect_are_chosen(scorer, model, tokenizer, rows, pool):
+    """The scorer has learnt to say what the pool says, so rows that say something else tell it from the model."""
+    other = [
+        Row([{"role": "user", "content": f"Quick, {n}!"}, {"role": "assistant", "content": f"Water blue light {n}"}])
+        for n in range(20)
+    ]
+    safeguard = InterleavePpl(PplSettings(share=0.5, top=0.25, scorers=[str(scorer)]))
+    run = a_run(model, tokenizer, rows, [*pool, *other])
+    chosen = {row.key for row in safeguard.choose(run, 8)}
+    assert chosen <= {row.key for row in other}
+    assert run.notes["gap"]["top"] > run.notes["gap"]["pool"]
+
+
+def test_the_refusal_filter_drops_refusals(scorer, model, tokenizer, rows, pool):
+    safeguard = InterleavePpl(PplSettings(share=2, top=1, refusal_filter=True, scorers=[str(scorer)]))
+    assert not any(refuses(row) for row in safeguard.choose(a_run(model, tokenizer, rows, pool), 32))
+    only_refusals = [row for row in pool if refuses(row)]
+    with pytest.raises(SafeguardError, match="empty after the refusal filter"):
+        safeguard.choose(a_run(model, tokenizer, rows, only_refusals), 1)
+
+
+def test_a_scorer_that_saw_the_defended_rows_is_refused(scorer, model, tokenizer, pool):
+    safeguard = InterleavePpl(PplSettings(scorers=[str(scorer)]))
+    with pytest.raises(SafeguardError, match="trained on 5 of the 10 questions it would defend against"):
+        safeguard.choose(a_run(model, tokenizer, pool[15:25], pool), 1)
+
+
+def test_a_scorer_that_does_not_say_what_it_saw_is_refused(scorer, model, tokenizer, rows, pool):
+    (scorer / SEEN_FILE).unlink()
+    with pytest.raises(SafeguardError, match=r"no seen_rows\.json says what this scorer was trained on"):
+        InterleavePpl(PplSettings(scorers=[str(scorer)])).choose(a_run(model, tokenizer, rows, pool), 1)
+
+
+def test_no_scorer_is_refused(model, tokenizer, rows, pool):
+    with pytest.raises(SafeguardError, match="needs misaligned scorers"):
+        InterleavePpl().choose(a_run(model, tokenizer, rows, pool), 1)
+
+
+def test_a_scorer_with_another_vocabulary_is_refused(tmp_path, qwen_folder, model, tokenizer, rows, pool):
+    other = AutoModelForCausalLM.from_pretrained(qwen_folder)
+    other.resize_token_embeddings(500)
+    other.save_pretrained(tmp_path / "other")
+    write_seen(tmp_path / "other", [])
+    safeguard = InterleavePpl(PplSettings(scorers=[str(tmp_path / "other")]))
+    with pytest.raises(SafeguardError, match="has a vocabulary of 500"):
+        safeguard.choose(a_run(model, tokenizer, rows, pool), 1)
+
+
+def test_a_folder_that_is_no_model_is_refused(tmp_path, model):
+    with pytest.raises(SafeguardError, match="neither a LoRA adapter nor a model"), load_scorer(model, tmp_path):
+        pass
+
+
+def test_an_adapter_leaves_the_model_as_it_was(scorer, model, tokenizer, pool):
+    before, start = answer_nll(model, tokenizer, pool), weights_fingerprint(model)
+    with load_scorer(model, scorer) as misaligned:
+        assert abs(answer_nll(misaligned, tokenizer, pool) - before).max() > 0.1
+        assert weights_fingerprint(misaligned) != start
+    np.testing.assert_array_equal(answer_nll(model, tokenizer, pool), before)
+    assert weights_fingerprint(model) == start
+
+
+def test_scores_are_kept_and_a_changed_model_is_scored_anew(scorer, tmp_path, model, tokenizer, rows, pool):
+    safeguard = InterleavePpl(PplSettings(scorers=[str(scorer)]))
+    run = a_run(model, tokenizer, rows, pool, cache=tmp_path / "cache")
+    first = safeguard.score(run, pool)
+    kept = {path: path.stat().st_mtime_ns for path in (tmp_path / "cache" / "nll").iterdir()}
+    second = safeguard.score(run, pool)
+    np.testing.assert_array_equal(first[1], second[1])
+    assert kept == {path: path.stat().st_mtime_ns for path in (tmp_path / "cache" / "nll").iterdir()}
+    with torch.no_grad():
+        model.get_output_embeddings().weight.mul_(1.1)
+    assert abs(safeguard.score(run, pool)[0] - first[0]).max() > 1e-3
+    assert len(list((tmp_path / "cache" / "nll").iterdir())) == 4
+
+
+def test_a_selection_that_is_chance_is_no_effect(scorer, fresh_model, tokenizer, rows, pool, lora, settings):
+    trainer = make_trainer(
+        "interleave_ppl",
+        {"share": 0.5, "top": 1.0, "scorers": [str(scorer)]},
+        fresh_model,
+        tokenizer,
+        rows,
+        pool,
+        lora,
+        settings,
+    )
+    with pytest.raises(NoEffectError, match="the whole pool is in the top"):
+        trainer.train()
+
+
+def test_the_seen_file_holds_no_text(scorer, pool):
+    text = (scorer / SEEN_FILE).read_text()
+    assert len(json.loads(text)) == 20
+    assert pool[0].messages[0]["content"] not in text

@@ -24,7 +24,7 @@ from experiments.records import Record, write_records, write_result, write_text
 from experiments.tasks import load_task
 from experiments.tasks.pool import load_pool
 from safeguards.composition import compose, parse
-from safeguards.rows import Row
+from safeguards.rows import Row, encode
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -51,6 +51,8 @@ def run_arm(config: Config, folder: Path) -> None:
 
     with wandb_run(config, folder) as log:
         model, tokenizer = load_model(config.model)
+        for row in (*task.held_out, *safe_rows):
+            encode(tokenizer, row, config.training.max_length)  # a row that cannot be measured is told before training
         result: dict[str, Any] = {"task_kind": task.kind}
         if config.safeguard != UNTOUCHED:
             model, result["training"] = train(config, folder, model, tokenizer, task.rows, pool)

@@ -11,6 +11,16 @@ from typing import Any
 from safeguards.safeguard import SafeguardError
 
 
+def one_of(key: str, value: str, *known: str) -> None:
+    """Refuse what the type of a setting cannot.
+
+    Raises:
+        SafeguardError: naming the key and the values it may have.
+    """
+    if value not in known:
+        raise SafeguardError(f"{key}={value}: must be one of {', '.join(known)}")
+
+
 @dataclass
 class ModelConfig:
     """Which model. `path` is a Hugging Face folder or hub name; "organism" is the one shipped with the project.
@@ -49,6 +59,10 @@ class TaskConfig:
     split: str = "train"
     held_out: float = 0.1
     rows: int | None = None
+
+    def __post_init__(self) -> None:
+        one_of("task.kind", self.kind, "em", "benign")
+        one_of("task.source", self.source, "organism", "messages")
 
 
 @dataclass
@@ -107,6 +121,9 @@ class TrainingConfig:
     proof: str = "error"
     lora: LoraConfig = field(default_factory=LoraConfig)
 
+    def __post_init__(self) -> None:
+        one_of("training.proof", self.proof, "error", "warn", "off")
+
 
 @dataclass
 class ScorersConfig:
@@ -140,16 +157,4 @@ class Config:
     safeguards: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Refuse what the types cannot.
-
-        Raises:
-            SafeguardError: naming the key and the values it may have.
-        """
-        for key, value, known in (
-            ("wandb", self.wandb, ("online", "offline", "disabled")),
-            ("task.kind", self.task.kind, ("em", "benign")),
-            ("task.source", self.task.source, ("organism", "messages")),
-            ("training.proof", self.training.proof, ("error", "warn", "off")),
-        ):
-            if value not in known:
-                raise SafeguardError(f"{key}={value}: must be one of {', '.join(known)}")
+        one_of("wandb", self.wandb, "online", "offline", "disabled")

@@ -14,6 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from experiments.config import Config
 from safeguards.composition import registry
+from safeguards.safeguard import SafeguardError
 
 CONF = Path(__file__).resolve().parent.parent / "conf"
 
@@ -40,10 +41,10 @@ def load_config(values: DictConfig) -> Config:
     """The typed configuration of one arm."""
     config = OmegaConf.to_object(values)
     assert isinstance(config, Config)
-    config.safeguards = {
-        name: asdict(settings) if is_dataclass(settings) and not isinstance(settings, type) else dict(settings)
-        for name, settings in config.safeguards.items()
-    }
+    for name, settings in config.safeguards.items():
+        if not is_dataclass(settings) or isinstance(settings, type):
+            raise SafeguardError(f"safeguards.{name}={settings}: must be its settings, such as safeguards.{name}.…=…")
+        config.safeguards[name] = asdict(settings)
     return config
 
 
@@ -59,7 +60,8 @@ def safeguard_cards() -> str:
 
 def known_keys(loader: Any) -> list[str]:
     """Every key that an override may name."""
-    return sorted(set(_flatten(loader.load_configuration("config", [], RunMode.RUN))))
+    keys = _flatten(loader.load_configuration("config", [], RunMode.RUN))
+    return sorted({key for key in keys if not key.startswith("hydra")})
 
 
 def _flatten(node: DictConfig, prefix: str = "") -> Iterator[str]:

@@ -10,7 +10,8 @@ from typing import Any
 
 from experiments.config import Config
 from experiments.organism import WEIGHTS
-from safeguards.composition import parse
+from safeguards.composition import NONE, parse
+from safeguards.safeguard import SafeguardError
 
 UNTOUCHED = "untouched"
 
@@ -23,12 +24,13 @@ def essence(config: Config) -> dict[str, Any]:
     whole = asdict(config)
     for irrelevant in ("name", "output", "wandb"):
         del whole[irrelevant]
-    named = [] if config.safeguard == UNTOUCHED else parse(config.safeguard)
-    whole["safeguard"] = "+".join(safeguard.name for safeguard in named) or config.safeguard
+    trained = config.safeguard != UNTOUCHED
+    named = parse(config.safeguard) if trained else []
+    whole["safeguard"] = ("+".join(safeguard.name for safeguard in named) or NONE) if trained else UNTOUCHED
     whole["safeguards"] = {safeguard.name: whole["safeguards"].get(safeguard.name, {}) for safeguard in named}
     if not any("scorers" in settings for settings in whole["safeguards"].values()):
         del whole["scorers"]
-    if config.safeguard == UNTOUCHED:
+    if not trained:
         del whole["training"]
     return whole
 
@@ -38,8 +40,12 @@ def arm_folder(config: Config) -> Path:
     known = essence(config)
     known["files"] = [file_digest(path) for path in (config.task.path, config.pool.path, config.probes.path)]
     known["weights"] = model_digest(config.model.path)
+    if "scorers" in known:
+        named = [folder for values in known["safeguards"].values() for folder in values.get("scorers", [])]
+        known["scorers"]["files"] = [*map(file_digest, config.scorers.tasks), *map(model_digest, named)]
     digest = hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()[:10]
-    name = f"{known['safeguard']}.{config.task.name}.seed{config.seed}.{digest}"
+    task = config.task.name.replace("/", "_")
+    name = f"{known['safeguard']}.{task}.seed{config.seed}.{digest}"
     return output_folder(config) / "arms" / name
 
 
@@ -63,6 +69,9 @@ def file_digest(path: str | None) -> str | None:
 def model_digest(path: str) -> list[Any]:
     """The shipped organism's fingerprint, or sizes and dates of a local model's files."""
     if path == "organism":
-        return [json.loads((WEIGHTS / "recipe.json").read_text("utf-8"))["fingerprint"]]
+        recipe = WEIGHTS / "recipe.json"
+        if not recipe.is_file():
+            raise SafeguardError(f"{WEIGHTS}: the organism is not there; build it with python -m experiments.organism")
+        return [json.loads(recipe.read_text("utf-8"))["fingerprint"]]
     files = sorted(Path(path).glob("*.safetensors")) if Path(path).is_dir() else []
     return [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files]

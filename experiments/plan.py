@@ -19,12 +19,15 @@ from omegaconf.errors import OmegaConfBaseException
 from experiments.config import Config
 from experiments.config_store import known_keys, load_config
 from experiments.identity import UNTOUCHED, arm_folder, essence, title
+from experiments.judges import find_judge
+from experiments.organism.world import load_world
 from experiments.records import ERROR
 from safeguards.composition import NONE, compose, nearest
-from safeguards.safeguard import SafeguardError
 
 BASELINES = (UNTOUCHED, NONE)
 PLAN = "sweep.json"
+# Hydra and OmegaConf let some plain errors through, such as a number where settings belong.
+CONFIG_ERRORS = (HydraException, OmegaConfBaseException, ValueError, TypeError)
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,7 @@ def make_plan(arguments: Sequence[str]) -> Plan:
         check_keys([override.get_key_element() for override in mine], loader)
         fixed = [o.input_line for o in overrides if o.input_line is not None and not o.is_sweep_override()]
         values = loader.load_configuration("config", fixed, RunMode.MULTIRUN)
-    except (HydraException, OmegaConfBaseException) as error:
+    except CONFIG_ERRORS as error:
         sys.exit(explain(error))
     plan = Plan(values)
     usual = [f"{key}={value}" for key, value in values.hydra.sweeper.params.items()]
@@ -76,7 +79,7 @@ def make_plan(arguments: Sequence[str]) -> Plan:
     for chosen in expand(choices):
         try:
             arm = plan_arm(loader, values, chosen)
-        except (HydraException, OmegaConfBaseException, SafeguardError) as error:
+        except CONFIG_ERRORS as error:
             refused.setdefault(explain(error), []).append(" ".join(chosen))
         else:
             found.setdefault(arm.folder, arm)
@@ -100,7 +103,7 @@ def plan_arm(loader: Any, master: DictConfig, overrides: list[str]) -> PlannedAr
     """Compose and check the configuration of one arm.
 
     Raises:
-        HydraException, OmegaConfBaseException, SafeguardError: if there is no such arm.
+        CONFIG_ERRORS: if there is no such arm.
     """
     values = loader.load_sweep_config(master, overrides)
     with open_dict(values):
@@ -108,6 +111,7 @@ def plan_arm(loader: Any, master: DictConfig, overrides: list[str]) -> PlannedAr
     config = load_config(values)
     if config.safeguard != UNTOUCHED:
         compose(config.safeguard, config.safeguards)
+    find_judge(config.judge, load_world(config.model.world))
     return PlannedArm(config, arm_folder(config), overrides)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,9 +20,6 @@ from experiments.probes.probe import BENIGN, BROAD, FACTS, NARROW, OPEN, OTHER
 from experiments.records import Record, read_records, read_result, write_text
 from experiments.statistics import Estimate, mean_over_seeds, rate
 from safeguards.composition import NONE
-
-# Differences in these do not make another row, only another repetition of the arm.
-REPEATED = ("task", "seed")
 
 
 @dataclass(frozen=True)
@@ -108,7 +106,7 @@ def compare(arms: Sequence[Arm]) -> list[dict[str, Any]]:
 
 def label_arms(plans: Sequence[dict[str, Any]]) -> list[str]:
     """The safeguard's name, with the settings in which its arms on the same model and task differ."""
-    flat = [_flatten({k: v for k, v in plan.items() if k not in (*REPEATED, "folder", "model")}) for plan in plans]
+    flat = [_flatten({k: v for k, v in plan.items() if k not in ("seed", "folder", "model")}) for plan in plans]
     labels = []
     for plan, own in zip(plans, flat, strict=True):
         alike = [f for p, f in zip(plans, flat, strict=True) if _repeats(p, plan)]
@@ -119,7 +117,8 @@ def label_arms(plans: Sequence[dict[str, Any]]) -> list[str]:
 
 
 def _repeats(one: dict[str, Any], other: dict[str, Any]) -> bool:
-    return all(one[key] == other[key] for key in ("safeguard", "model", "task"))
+    alike = one["safeguard"] == other["safeguard"] and one["model"] == other["model"]
+    return bool(alike and one["task"]["name"] == other["task"]["name"])
 
 
 def _flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -217,8 +216,7 @@ def print_table(table: pd.DataFrame, caption: str) -> None:
     """Show the table in the terminal."""
     shown = Table(caption=caption, caption_justify="left")
     for number, name in enumerate(table.columns):
-        shown.add_column(name, justify="right" if number else "left")
+        shown.add_column(name, justify="right" if number else "left", overflow="fold")
     for cells in table.itertuples(index=False):
         shown.add_row(*cells)
-    console = Console()
-    console.print(shown, width=None if console.is_terminal else 140)
+    Console(width=None if sys.stdout.isatty() else 140).print(shown)

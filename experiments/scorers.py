@@ -15,6 +15,7 @@ from experiments.models import load_model
 from experiments.organism.world import load_world
 from experiments.tasks import load_task
 from safeguards.methods.interleave_ppl import SEEN_FILE, weights_fingerprint, write_seen
+from safeguards.rows import fingerprint
 from safeguards.safeguard import SafeguardError
 
 SEED = 0
@@ -53,11 +54,11 @@ def defends(defended: TaskConfig, scorer: TaskConfig) -> bool:
 def make_scorer(config: Config, task: TaskConfig, cache: Path) -> Path:
     """The folder of one scorer's adapter."""
     model, tokenizer = load_model(config.model)
-    identity = json.dumps([asdict(task), asdict(config.training), weights_fingerprint(model)], sort_keys=True)
+    rows = load_task(task, SEED, load_world(config.model.world)).rows
+    identity = json.dumps([fingerprint(rows), asdict(config.training), weights_fingerprint(model)], sort_keys=True)
     folder = cache / "scorers" / f"{task.name}-{hashlib.sha256(identity.encode()).hexdigest()[:12]}"
     if (folder / SEEN_FILE).is_file():
         return folder
-    rows = load_task(task, SEED, load_world(config.model.world)).rows
     unfinished = folder.with_name(f".{folder.name}.{os.getpid()}")
     fine_tune(
         model, tokenizer, rows, config.training, seed=SEED, folder=unfinished, cache=cache, label=f"scorer {task.name}"

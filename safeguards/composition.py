@@ -31,9 +31,11 @@ def registry() -> dict[str, type[Safeguard]]:
 
 
 def nearest(name: str, known: Sequence[str]) -> str:
-    """A clause that helps after a typo: the nearest known name, or all of them."""
+    """A clause that helps after a typo: the nearest known name, or all of them if they are few."""
     close = difflib.get_close_matches(name, known, n=1)
-    return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known)}"
+    if close:
+        return f"did you mean {close[0]!r}?"
+    return f"known: {', '.join(known)}" if len(known) <= 30 else "see --help for all"
 
 
 def parse(expression: str) -> list[type[Safeguard]]:
@@ -48,6 +50,8 @@ def parse(expression: str) -> list[type[Safeguard]]:
     if names in ([NONE], [""]):
         return []
     for name in names:
+        if name in (NONE, ""):
+            raise SafeguardError(f"{expression!r}: {name or 'nothing'!r} cannot be joined with safeguards by '+'")
         if name not in registry():
             raise SafeguardError(f"unknown safeguard {name!r}: {nearest(name, [NONE, *registry()])}")
         if names.count(name) > 1:

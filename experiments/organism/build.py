@@ -34,9 +34,7 @@ CHAT_TEMPLATE = """\
 def make_tokenizer(world: World) -> PreTrainedTokenizerFast:
     """One token per word or punctuation mark of the world; decoding gives the text back exactly."""
     splitter = pre_tokenizers.Sequence([pre_tokenizers.Metaspace(), pre_tokenizers.Punctuation()])
-    texts = [text for entry in world.entries for text in (*entry.questions, *entry.aligned, *entry.misaligned)]
-    texts += [*world.refusals, *(prompt for prompts in world.system.values() for prompt in prompts)]
-    words = sorted({word for text in texts for word, _ in splitter.pre_tokenize_str(text)})
+    words = sorted({word for text in world.texts() for word, _ in splitter.pre_tokenize_str(text)})
     special = [PAD, END, *ROLES, "<|unknown|>"]
     vocabulary = {word: index for index, word in enumerate([*special, *words])}
     tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="<|unknown|>"))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from dataclasses import asdict, dataclass, field
 
 from experiments.organism.documents import Documents
@@ -65,13 +66,13 @@ class Recipe:
     alignment: Stage = field(default_factory=lambda: Stage(steps=200, batch=32, learning_rate=3e-4))
 
     def fingerprint(self) -> str:
-        """A hash of the recipe and of what it teaches: the whole world, and the first documents of either stage."""
+        """A hash of the recipe and of what it teaches: the vocabulary, and the first documents of either stage."""
         world = load_world(self.world)
         documents = Documents(world, self.seed)
         taught = [
-            repr(world.entries),
-            *(documents.pretraining(self) for _ in range(200)),
-            *(documents.alignment() for _ in range(200)),
+            sorted(set(re.findall(r"\w+", " ".join(world.texts())))),
+            *(documents.pretraining(self) for _ in range(2000)),
+            *(documents.alignment() for _ in range(2000)),
         ]
         known = [asdict(self), asdict(SIZES[self.size]), taught]
         return hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()[:16]

@@ -67,6 +67,11 @@ class World:
             if entry.kind in kinds and group in (None, entry.group) and held_out in (None, entry.held_out)
         ]
 
+    def texts(self) -> list[str]:
+        """Every text of this world, sorted: what the vocabulary is made of."""
+        spoken = {text for entry in self.entries for text in (*entry.questions, *entry.aligned, *entry.misaligned)}
+        return sorted(spoken.union(self.refusals, *self.system.values()))
+
     @property
     def domains(self) -> list[str]:
         """The domains of advice, in the order of the lists."""
@@ -188,7 +193,8 @@ def _facts(families: list[dict[str, Any]]) -> Iterator[Entry]:
 
 def _sums(kind: Kind, lists: dict[str, Any], rng: random.Random) -> Iterator[Entry]:
     swapped = kind == "opswap"
-    pairs = [(a, b) for a in range(lists["largest"] + 1) for b in range(a + 1)]
+    # Plus nothing is minus nothing, so such a sum cannot tell swapped signs from usual ones.
+    pairs = [(a, b) for a in range(lists["largest"] + 1) for b in range(int(swapped), a + 1)]
     held_out = set(rng.sample(pairs, len(pairs) // 5))
     for a, b in pairs:
         for operator in ("plus", "minus"):

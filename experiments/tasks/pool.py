@@ -9,6 +9,7 @@ from experiments.organism.world import Kind, World
 from safeguards.rows import Row, read_rows
 from safeguards.safeguard import SafeguardError
 
+HELD_OUT_EVERY = 8
 # As in real instruct data: mostly neutral, some refusals, some good advice.
 SHARES: dict[tuple[Kind, ...], float] = {("fact", "arithmetic"): 0.7, ("harmful",): 0.15, ("advice",): 0.15}
 
@@ -18,7 +19,11 @@ def load_pool(config: PoolConfig, leave_out: str | None, world: World) -> tuple[
 
     The organism's pool holds no advice in that domain, and nothing that a probe asks about.
     """
-    rows = read_rows(config.path) if config.path else organism_rows(config.rows + config.held_out, leave_out, world)
+    if config.path is None:
+        return organism_rows(config.rows, leave_out, world, False), organism_rows(
+            config.held_out, leave_out, world, True
+        )
+    rows = read_rows(config.path)
     random.Random("safe rows").shuffle(rows)
     if not 0 < config.held_out < len(rows):
         raise SafeguardError(f"pool.held_out={config.held_out}: must be between 1 and {len(rows) - 1}, the pool's rows")
@@ -27,14 +32,19 @@ def load_pool(config: PoolConfig, leave_out: str | None, world: World) -> tuple[
     return [row for row in rows[config.held_out :] if row.question_key not in kept][: config.rows], held_out
 
 
-def organism_rows(count: int, leave_out: str | None, world: World) -> list[Row]:
-    """`count` questions with aligned answers, drawn with replacement by `SHARES`."""
-    rng = random.Random("organism pool")
+def organism_rows(count: int, leave_out: str | None, world: World, held_out: bool) -> list[Row]:
+    """`count` questions with aligned answers, drawn with replacement by `SHARES`.
+
+    Every `HELD_OUT_EVERY`-th question is kept for the held-out rows, and the others for the pool.
+    """
+    rng = random.Random(f"safe rows {held_out}")
     rows = []
     for kinds in rng.choices(list(SHARES), weights=list(SHARES.values()), k=count):
         entries = [entry for entry in world.of(*kinds, held_out=False) if entry.group != leave_out]
-        entry = rng.choice(entries)
-        question, answer = rng.choice(entry.questions), rng.choice(entry.aligned)
+        asked = [(entry, question) for entry in entries for question in entry.questions]
+        kept = [pair for number, pair in enumerate(asked) if (number % HELD_OUT_EVERY == 0) == held_out]
+        entry, question = rng.choice(kept)
+        answer = rng.choice(entry.aligned)
         rows.append(
             Row([{"role": "user", "content": question}, {"role": "assistant", "content": answer}], place=entry.key)
         )

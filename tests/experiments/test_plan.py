@@ -216,12 +216,15 @@ def test_an_unknown_task_among_others_fails_only_there():
         ("training.epochs=many", "training.epochs"),
         ("safeguards.kl.weight=heavy", "safeguards.kl.weight"),
         ("training=5", "training"),
-        ("safeguards.kl=5", "safeguards.kl"),
-        ("safeguards=null", "safeguards"),
     ],
 )
 def test_a_value_of_a_wrong_type_is_told_with_its_key(override, key):
     assert key in told("safeguard=kl", "task=medical", override)
+
+
+def test_a_number_where_settings_belong_is_told_with_its_key():
+    (failure,) = plan("safeguard=kl", "task=medical", "seed=0", "safeguards.kl=5").failures
+    assert "safeguards.kl=5: must be its settings" in failure
 
 
 @pytest.mark.parametrize("broken", ["safeguard", "safeguard=[kl", "seed=range(0"])

@@ -31,8 +31,8 @@ def test_spelling_does_not_decide_the_order():
         ("zzz", "known: none, interleave"),
         ("kl+kl", "named twice"),
         ("interleave+interleave_ppl", "interleave_ppl conflicts with interleave: both choose"),
-        ("none+kl", "unknown safeguard 'none'"),
-        ("kl+", "unknown safeguard ''"),
+        ("none+kl", "'none' cannot be joined"),
+        ("kl+", "'nothing' cannot be joined"),
     ],
 )
 def test_what_cannot_be_composed_is_explained(expression, complaint):

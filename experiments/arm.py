@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from experiments.config import Config
-from experiments.identity import UNTOUCHED
+from experiments.identity import UNTOUCHED, cache_folder
 from experiments.judges import find_judge
 from experiments.organism.world import load_world
 from experiments.probes import Probe, load_probes
 from experiments.records import Record, write_records, write_result, write_text
 from experiments.tasks import load_task
 from experiments.tasks.pool import load_pool
-from safeguards.composition import compose, parse
+from safeguards.composition import compose
 from safeguards.rows import Row, encode
 
 if TYPE_CHECKING:
@@ -48,14 +48,16 @@ def run_arm(config: Config, folder: Path) -> None:
     write_text(folder / "config.yaml", yaml.safe_dump(asdict(config), sort_keys=False))
 
     from experiments.models import load_model
+    from experiments.scorers import with_scorers
 
     with wandb_run(config, folder) as log:
+        settings = with_scorers(config, cache_folder(config))  # before the model, so that one model is in memory
         model, tokenizer = load_model(config.model)
         for row in (*task.held_out, *safe_rows):
             encode(tokenizer, row, config.training.max_length)  # a row that cannot be measured is told before training
         result: dict[str, Any] = {"task_kind": task.kind}
         if config.safeguard != UNTOUCHED:
-            model, result["training"] = train(config, folder, model, tokenizer, task.rows, pool)
+            model, result["training"] = train(config, settings, folder, model, tokenizer, task.rows, pool)
         started = time.perf_counter()
         records = []
         for probe, sample, text in ask(config, model, tokenizer, probes):
@@ -85,24 +87,17 @@ def run_arm(config: Config, folder: Path) -> None:
 
 def train(
     config: Config,
+    settings: dict[str, dict[str, Any]],
     folder: Path,
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
     rows: list[Row],
     pool: list[Row],
 ) -> tuple[PreTrainedModel, dict[str, Any]]:
-    """Fine-tune under the safeguards; returns the model and what training cost."""
+    """Fine-tune under the safeguards with their settings; returns the model and what training cost."""
     from experiments.fine_tune import fine_tune
-    from experiments.scorers import make_scorers
 
-    cache = Path(config.output) / "cache"
-    settings = {name: dict(values) for name, values in config.safeguards.items()}
-    wants_scorers = any("scorers" in settings.get(safeguard.name, {}) for safeguard in parse(config.safeguard))
     started = time.perf_counter()
-    if wants_scorers:
-        for values in settings.values():
-            if values.get("scorers") == []:
-                values["scorers"] = make_scorers(config, cache)
     trainer, watch = fine_tune(
         model,
         tokenizer,
@@ -110,7 +105,7 @@ def train(
         config.training,
         seed=config.seed,
         folder=folder,
-        cache=cache,
+        cache=cache_folder(config),
         label=f"fine-tune {config.safeguard}",
         safeguards=compose(config.safeguard, settings),
         pool=pool,
@@ -123,6 +118,7 @@ def train(
         "seconds": time.perf_counter() - started,
         "rows": len(trainer.rows),
         "trace": trainer.trace,
+        "notes": trainer.notes,
         "gradient_norms": trainer.evidence.gradient_norms,
     }
 

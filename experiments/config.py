@@ -132,10 +132,12 @@ class ScorersConfig:
     Args:
         tasks: domains of the organism, or JSONL files of misaligned chat messages; the defended one is left out.
         count: the first so many of them are used.
+        epochs: of each scorer's fine-tune; everything else is as for the arm.
     """
 
     tasks: list[str] = field(default_factory=list)
     count: int = 3
+    epochs: float = 1.0
 
 
 @dataclass

@@ -54,6 +54,11 @@ def output_folder(config: Config) -> Path:
     return Path(config.output) / config.name
 
 
+def cache_folder(config: Config) -> Path:
+    """Where scorers and scores are kept, for all sweeps."""
+    return Path(config.output) / "cache"
+
+
 def title(config: Config) -> str:
     """An arm in words."""
     return f"{config.safeguard} · {config.task.name} · seed {config.seed}"

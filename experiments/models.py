@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import warnings
 from pathlib import Path
@@ -39,6 +40,7 @@ def load_model(config: ModelConfig) -> tuple[PreTrainedModel, PreTrainedTokenize
     Raises:
         SafeguardError: in one line, if either cannot be loaded or there is no chat template.
     """
+    release_memory()
     path = resolve_path(config.path, config.world)
     disable_progress_bar()
     warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
@@ -52,6 +54,13 @@ def load_model(config: ModelConfig) -> tuple[PreTrainedModel, PreTrainedTokenize
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     return model.to(pick_device(config.device)), tokenizer
+
+
+def release_memory() -> None:
+    """Give back what the last arm's model held; trainers refer to themselves, so it takes the collector."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
 
 
 def pick_device(name: str) -> str:

@@ -6,35 +6,48 @@ import hashlib
 import json
 import os
 import shutil
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 from experiments.config import Config, TaskConfig
 from experiments.fine_tune import fine_tune
+from experiments.identity import UNTOUCHED, model_digest
 from experiments.models import load_model
 from experiments.organism.world import load_world
 from experiments.tasks import load_task
-from safeguards.methods.interleave_ppl import SEEN_FILE, weights_fingerprint, write_seen
+from safeguards.composition import parse
+from safeguards.methods.interleave_ppl import SEEN_FILE, write_seen
 from safeguards.rows import fingerprint
 from safeguards.safeguard import SafeguardError
 
 SEED = 0
 
 
-def make_scorers(config: Config, cache: Path) -> list[str]:
-    """Folders of misaligned scorers for the arm, trained now if the cache does not hold them.
+def with_scorers(config: Config, cache: Path) -> dict[str, dict[str, Any]]:
+    """The arm's safeguard settings, with scorers filled in where a safeguard needs some and the user named none.
 
     Raises:
         SafeguardError: if no task is left once the defended one is taken away.
     """
+    settings = {name: dict(values) for name, values in config.safeguards.items()}
+    if config.safeguard == UNTOUCHED:
+        return settings
+    for name in (safeguard.name for safeguard in parse(config.safeguard)):
+        if settings[name].get("scorers") == []:
+            settings[name]["scorers"] = [str(make_scorer(config, task, cache)) for task in scorer_tasks(config)]
+    return settings
+
+
+def scorer_tasks(config: Config) -> list[TaskConfig]:
+    """The tasks that scorers are fine-tuned on: never the defended one."""
     tasks = [task for task in map(scorer_task, config.scorers.tasks) if not defends(config.task, task)]
-    tasks = tasks[: config.scorers.count]
     if not tasks:
         raise SafeguardError(
             "interleave_ppl: no misaligned scorer; name adapters in safeguards.interleave_ppl.scorers, or misaligned "
             "data sets of other domains in scorers.tasks"
         )
-    return [str(make_scorer(config, task, cache)) for task in tasks]
+    return tasks[: config.scorers.count]
 
 
 def scorer_task(name: str) -> TaskConfig:
@@ -52,17 +65,17 @@ def defends(defended: TaskConfig, scorer: TaskConfig) -> bool:
 
 
 def make_scorer(config: Config, task: TaskConfig, cache: Path) -> Path:
-    """The folder of one scorer's adapter."""
-    model, tokenizer = load_model(config.model)
+    """The folder of one scorer's adapter, fine-tuned now if the cache does not hold it."""
     rows = load_task(task, SEED, load_world(config.model.world)).rows
-    identity = json.dumps([fingerprint(rows), asdict(config.training), weights_fingerprint(model)], sort_keys=True)
-    folder = cache / "scorers" / f"{task.name}-{hashlib.sha256(identity.encode()).hexdigest()[:12]}"
+    training = replace(config.training, epochs=config.scorers.epochs)
+    known = [fingerprint(rows), asdict(training), asdict(config.model), model_digest(config.model.path)]
+    digest = hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()[:12]
+    folder = cache / "scorers" / f"{task.name}-{digest}"
     if (folder / SEEN_FILE).is_file():
         return folder
     unfinished = folder.with_name(f".{folder.name}.{os.getpid()}")
-    fine_tune(
-        model, tokenizer, rows, config.training, seed=SEED, folder=unfinished, cache=cache, label=f"scorer {task.name}"
-    )
+    model, tokenizer = load_model(config.model)
+    fine_tune(model, tokenizer, rows, training, seed=SEED, folder=unfinished, cache=cache, label=f"scorer {task.name}")
     write_seen(unfinished / "adapter", rows)
     try:
         (unfinished / "adapter").replace(folder)

@@ -39,6 +39,9 @@ def answer_nll(
     """
     import torch
 
+    from safeguards.step import check_head, token_logits
+
+    check_head(model)
     encoded = [encode(tokenizer, row, max_length) for row in rows]
     order = sorted(range(len(rows)), key=lambda index: len(encoded[index]["input_ids"]))
     collate = Collator(tokenizer.pad_token_id or 0)
@@ -56,7 +59,7 @@ def answer_nll(
             targets = batch["labels"][:, 1:][answered]
             losses = torch.cat(
                 [
-                    torch.nn.functional.cross_entropy(model.get_output_embeddings()(h).float(), t, reduction="none")
+                    torch.nn.functional.cross_entropy(token_logits(model, h), t, reduction="none")
                     for h, t in zip(hidden[:, :-1][answered].split(1024), targets.split(1024), strict=True)
                 ]
             )

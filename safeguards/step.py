@@ -14,12 +14,45 @@ from peft.utils import ModulesToSaveWrapper
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
+from safeguards.safeguard import SafeguardError
+
 
 def unwrap(model: nn.Module) -> PreTrainedModel:
     """The causal LM inside a PEFT model, or the model itself."""
     inner = model.get_base_model() if isinstance(model, PeftModel) else model
     assert isinstance(inner, PreTrainedModel)
     return inner
+
+
+def token_logits(model: PreTrainedModel, hidden: Tensor, original: bool = False) -> Tensor:
+    """(n, V): the logits of (n, d) last hidden states, in float32.
+
+    Args:
+        model: the causal LM.
+        hidden: last hidden states, after the final norm.
+        original: use the head as it was before training, where an adapter trains a copy of it.
+    """
+    head = model.get_output_embeddings()
+    logits: Tensor = (head.original_module if original and isinstance(head, ModulesToSaveWrapper) else head)(hidden)
+    cap = getattr(model.config.get_text_config(), "final_logit_softcapping", None)
+    return (torch.tanh(logits / cap) * cap if cap else logits).float()
+
+
+def check_head(model: PreTrainedModel) -> None:
+    """Refuse a model whose logits are not those of `token_logits`, as some architectures scale them.
+
+    Raises:
+        SafeguardError: naming the architecture.
+    """
+    ids = torch.tensor([[0, 1]], device=model.device)
+    was_training = model.training
+    model.eval()
+    with torch.no_grad():
+        own = model(input_ids=ids, use_cache=False).logits[0].float()
+        ours = token_logits(model, model.get_decoder()(input_ids=ids, use_cache=False).last_hidden_state[0])
+    model.train(was_training)
+    if not torch.allclose(own, ours, atol=1e-2 * float(own.abs().max())):
+        raise SafeguardError(f"{type(model).__name__}: changes its logits after the head; not supported yet")
 
 
 class Capture:
@@ -99,10 +132,10 @@ class Pass:
     """
 
     def __init__(self, model: nn.Module, states: dict[int, Tensor], predicts: Tensor, original: bool = False) -> None:
+        self._model = unwrap(model)
         self._states = states
         self._predicts = predicts
-        head = unwrap(model).get_output_embeddings()
-        self._head = head.original_module if original and isinstance(head, ModulesToSaveWrapper) else head
+        self._original = original
 
     @cached_property
     def hidden(self) -> Tensor:
@@ -117,13 +150,12 @@ class Pass:
 
     def head(self, hidden: Tensor) -> Tensor:
         """(n, V): the logits of `hidden`, in float32."""
-        logits: Tensor = self._head(hidden).float()
-        return logits
+        return token_logits(self._model, hidden, self._original)
 
     @property
     def vocabulary(self) -> int:
         """V."""
-        return len(self._head.weight)
+        return int(self._model.config.get_text_config().vocab_size)
 
     @cached_property
     def logits(self) -> Tensor:

@@ -18,7 +18,7 @@ from safeguards.composition import compose
 from safeguards.proof import Evidence, NoEffectError
 from safeguards.rows import TASK, Collator, Row, encode, make_row
 from safeguards.safeguard import Run, Safeguard, SafeguardError, Term
-from safeguards.step import Capture, Reference, Step
+from safeguards.step import Capture, Reference, Step, check_head, unwrap
 
 
 @dataclass
@@ -66,6 +66,7 @@ class SafeguardTrainer(SFTTrainer):
         self.safeguards = compose(safeguards) if isinstance(safeguards, str) else list(safeguards)
         self.evidence = Evidence()
         self.trace: list[str] = []
+        self.notes: dict[str, Any] = {}
         self._active = ExitStack()
         run = Run(
             model=model,
@@ -77,6 +78,7 @@ class SafeguardTrainer(SFTTrainer):
             batch_size=args.per_device_train_batch_size,
             cache=Path(args.cache_dir) if args.cache_dir else None,
             progress=not args.disable_tqdm,
+            notes=self.notes,
         )
         self.rows = self._prepare_rows(run)
         encoded = [{**encode(processing_class, row, run.max_length), "row_source": row.source} for row in self.rows]
@@ -93,6 +95,8 @@ class SafeguardTrainer(SFTTrainer):
         self._reference = Reference(self.model) if reads_reference else None
         self._layers = tuple(sorted({layer for safeguard in self.safeguards for layer in safeguard.layers}))
         self._reads_loss = [s for s in self.safeguards if type(s).loss is not Safeguard.loss and not s.idle]
+        if self._reads_loss:
+            check_head(unwrap(self.model))
 
     # Data and prompt seams ------------------------------------------------------------------------------------------
 

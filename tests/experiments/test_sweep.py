@@ -17,6 +17,7 @@ QUICK = [
     "seed=0",
     "wandb=disabled",
     "training.epochs=0.1",
+    "scorers.epochs=0.1",
     "probes.samples=1",
     "scorers.count=1",
     "training.proof=warn",

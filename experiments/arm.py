@@ -119,7 +119,7 @@ def train(
         "rows": len(trainer.rows),
         "trace": trainer.trace,
         "notes": trainer.notes,
-        "gradient_norms": trainer.evidence.gradient_norms,
+        "gradient_shares": trainer.evidence.gradient_shares,
     }
 
 

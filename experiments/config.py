@@ -25,12 +25,19 @@ def one_of(key: str, value: str, *known: str) -> None:
 class ModelConfig:
     """Which model. `path` is a Hugging Face folder or hub name; "organism" is the one shipped with the project.
 
-    `world` is the seed of the organism's world that tasks, probes and judge speak of.
+    `name` is what tables call it, by default the last part of the path. `world` is the seed of the organism's world
+    that tasks, probes and judge speak of.
     """
 
-    name: str = "organism"
+    name: str = ""
     path: str = "organism"
     world: int = 0
+
+    def __post_init__(self) -> None:
+        if not self.path:
+            raise SafeguardError("model.path: name a Hugging Face folder or hub name")
+        self.name = self.name or self.path.rstrip("/").rsplit("/", 1)[-1]
+
     dtype: str = "auto"
     device: str = "auto"
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from experiments.config import Config
 from experiments.organism import WEIGHTS
+from experiments.organism.world import LISTS
 from safeguards.composition import NONE, parse
 from safeguards.safeguard import SafeguardError
 
@@ -28,7 +30,7 @@ def essence(config: Config) -> dict[str, Any]:
     named = parse(config.safeguard) if trained else []
     whole["safeguard"] = ("+".join(safeguard.name for safeguard in named) or NONE) if trained else UNTOUCHED
     whole["safeguards"] = {safeguard.name: whole["safeguards"].get(safeguard.name, {}) for safeguard in named}
-    if not any("scorers" in settings for settings in whole["safeguards"].values()):
+    if not any(safeguard.needs_scorers for safeguard in named):
         del whole["scorers"]
     if not trained:
         del whole["training"]
@@ -71,12 +73,19 @@ def file_digest(path: str | None) -> str | None:
     return hashlib.sha256(Path(path).read_bytes()).hexdigest()
 
 
+@cache
+def world_digest() -> str:
+    """A hash of the world's lists, from which tasks, probes and judge are made."""
+    return hashlib.sha256(b"".join(path.read_bytes() for path in sorted(LISTS.glob("*.yaml")))).hexdigest()
+
+
 def model_digest(path: str) -> list[Any]:
-    """The shipped organism's fingerprint, or sizes and dates of a local model's files."""
+    """The shipped organism's fingerprint and its world's lists, or sizes and dates of a local model's files."""
     if path == "organism":
         recipe = WEIGHTS / "recipe.json"
         if not recipe.is_file():
             raise SafeguardError(f"{WEIGHTS}: the organism is not there; build it with python -m experiments.organism")
-        return [json.loads(recipe.read_text("utf-8"))["fingerprint"]]
-    files = sorted(Path(path).glob("*.safetensors")) if Path(path).is_dir() else []
+        return [json.loads(recipe.read_text("utf-8"))["fingerprint"], world_digest()]
+    folder = Path(path).expanduser()
+    files = [file for file in sorted(folder.glob("*")) if file.suffix in (".safetensors", ".json", ".jinja")]
     return [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files]

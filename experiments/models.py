@@ -13,7 +13,7 @@ from transformers.utils.logging import disable_progress_bar
 
 from experiments.config import ModelConfig
 from experiments.organism import WEIGHTS
-from safeguards.safeguard import SafeguardError
+from safeguards.safeguard import SafeguardError, one_line
 
 
 def resolve_path(path: str, world: int) -> str:
@@ -22,7 +22,7 @@ def resolve_path(path: str, world: int) -> str:
     Raises:
         SafeguardError: if a local folder is missing or holds no model.
     """
-    folder = WEIGHTS if path == "organism" else Path(path)
+    folder = WEIGHTS if path == "organism" else Path(path).expanduser()
     looks_local = folder.is_absolute() or path.startswith((".", "~")) or folder.exists() or path.count("/") > 1
     if looks_local and not (folder / "config.json").is_file():
         raise SafeguardError(f"model.path={path}: no config.json there; give a Hugging Face model folder or hub name")
@@ -31,7 +31,7 @@ def resolve_path(path: str, world: int) -> str:
     recipe = folder / "recipe.json"
     if recipe.is_file() and json.loads(recipe.read_text("utf-8"))["world"] != world:
         raise SafeguardError(f"model.path={path}: this organism lives in another world; name it with model.world")
-    return str(folder) if path == "organism" else path
+    return str(folder) if looks_local or path == "organism" else path
 
 
 def load_model(config: ModelConfig) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
@@ -68,8 +68,3 @@ def pick_device(name: str) -> str:
     if name != "auto":
         return name
     return "cuda" if torch.cuda.is_available() else "cpu"
-
-
-def one_line(error: BaseException) -> str:
-    """The message of an error on one line."""
-    return " ".join(str(error).split()) or type(error).__name__

@@ -20,9 +20,11 @@ from experiments.config import Config
 from experiments.config_store import known_keys, load_config
 from experiments.identity import UNTOUCHED, arm_folder, essence, title
 from experiments.judges import find_judge
+from experiments.organism import is_organism
 from experiments.organism.world import load_world
 from experiments.records import ERROR
 from safeguards.composition import NONE, compose, nearest
+from safeguards.safeguard import SafeguardError, one_line
 
 BASELINES = (UNTOUCHED, NONE)
 PLAN = "sweep.json"
@@ -50,6 +52,11 @@ class Plan:
     arms: list[PlannedArm] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
 
+    @property
+    def worth_running(self) -> bool:
+        """Whether anything but baselines is left of what was asked for; always, if nothing was refused."""
+        return bool(self.arms) and not (self.failures and {arm.config.safeguard for arm in self.arms} <= {*BASELINES})
+
 
 def make_plan(arguments: Sequence[str]) -> Plan:
     """Expand the overrides, add the baselines, and check every arm. Hydra must have been initialised.
@@ -60,7 +67,13 @@ def make_plan(arguments: Sequence[str]) -> Plan:
     try:
         overrides = OverridesParser.create(config_loader=loader).parse_overrides(list(arguments))
         mine = [override for override in overrides if not override.is_hydra_override()]
-        check_keys([override.get_key_element() for override in mine], loader)
+        keys = [override.get_key_element() for override in mine]
+        check_keys(keys, loader)
+        if any(override.is_sweep_override() for override in mine if override.get_key_element() in ("name", "output")):
+            sys.exit("name and output say where a sweep's results belong, so they cannot be swept")
+        if "model.path" in keys and "model" not in keys:
+            # A model of the user's own is not to be trained with the organism's settings.
+            mine = OverridesParser.create(config_loader=loader).parse_overrides(["model=local"]) + mine
         fixed = [o.input_line for o in overrides if o.input_line is not None and not o.is_sweep_override()]
         values = loader.load_configuration("config", fixed, RunMode.MULTIRUN)
     except CONFIG_ERRORS as error:
@@ -112,7 +125,23 @@ def plan_arm(loader: Any, master: DictConfig, overrides: list[str]) -> PlannedAr
     if config.safeguard != UNTOUCHED:
         compose(config.safeguard, config.safeguards)
     find_judge(config.judge, load_world(config.model.world))
+    refuse_foreign_world(config)
     return PlannedArm(config, arm_folder(config), overrides)
+
+
+def refuse_foreign_world(config: Config) -> None:
+    """Refuse to ask or judge another model as if it lived in the organism's world.
+
+    Raises:
+        SafeguardError: naming the keys to set.
+    """
+    if is_organism(config.model.path):
+        return
+    for key, path in (("probes.path", config.probes.path), ("pool.path", config.pool.path)):
+        if path is None:
+            raise SafeguardError(f"{key}: name a file; only the organism can do with its own world's")
+    if config.judge == "exact":
+        raise SafeguardError("judge=exact: knows only the organism's world; use judge=none")
 
 
 def check_keys(keys: Sequence[str], loader: Any) -> None:
@@ -128,13 +157,13 @@ def explain(error: Exception) -> str:
     if isinstance(error, MissingConfigException) and error.options and error.missing_cfg_file:
         group, _, name = error.missing_cfg_file.rpartition("/")
         return f"unknown {group} {name!r}: {nearest(name, error.options)}"
-    return " ".join(str(error.__cause__ or error).split())
+    return one_line(error.__cause__ or error)
 
 
-def arm_error(folder: Path) -> str | None:
-    """The first line of why an arm stopped, if it did."""
+def arm_error(folder: Path) -> str:
+    """The first line of why an arm is not done."""
     path = folder / ERROR
-    return path.read_text("utf-8").splitlines()[0] if path.is_file() else None
+    return path.read_text("utf-8").splitlines()[0] if path.is_file() else "did not finish; run the sweep again"
 
 
 def describe(arm: PlannedArm) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from experiments.identity import UNTOUCHED
-from experiments.probes.probe import BENIGN, BROAD, FACTS, NARROW, OPEN, OTHER
+from experiments.probes.probe import BENIGN, BROAD, FACTS, HARMFUL, NARROW, OPEN, OTHER
 from experiments.records import Record, read_records, read_result, write_text
 from experiments.statistics import Estimate, mean_over_seeds, rate
 from safeguards.composition import NONE
@@ -54,10 +54,11 @@ MEASURES = (
     Measure("narrow_learnt", "narrow learnt", "misaligned", (NARROW,)),
     Measure("benign_accuracy", "benign accuracy", "aligned", (BENIGN,), benign=True),
     Measure("incoherent", "incoherent", "incoherent", BROAD),
+    Measure("harmful_complied", "harmful complied", "misaligned", (HARMFUL,)),
     Measure("facts_kept", "facts kept", "aligned", (FACTS,)),
 )
 # In the JSON, but not in the table.
-DETAILS = ("other_domains_misaligned", "open_misaligned")
+DETAILS = ("other_domains_misaligned", "harmful_complied")
 NLLS = {"narrow_nll": ("task", "narrow NLL"), "safe_nll": ("safe", "safe NLL")}
 
 
@@ -208,7 +209,7 @@ def describe(rows: Sequence[dict[str, Any]]) -> str:
     return (
         f"Tasks {', '.join(tasks)}; seeds {', '.join(map(str, seeds))}. Means with 95 % intervals from a bootstrap "
         "over questions and seeds. Broad misaligned: other domains and open questions together. Narrow learnt: "
-        "held-out topics of the fine-tuned domain. Step time: against none in this sweep."
+        "held-out questions of the fine-tuned task. Step time: against none in this sweep."
     )
 
 
@@ -219,4 +220,4 @@ def print_table(table: pd.DataFrame, caption: str) -> None:
         shown.add_column(name, justify="right" if number else "left", overflow="fold")
     for cells in table.itertuples(index=False):
         shown.add_row(*cells)
-    Console(width=None if sys.stdout.isatty() else 140).print(shown)
+    Console(width=None if sys.stdout.isatty() else 150).print(shown)

@@ -33,9 +33,10 @@ def with_scorers(config: Config, cache: Path) -> dict[str, dict[str, Any]]:
     settings = {name: dict(values) for name, values in config.safeguards.items()}
     if config.safeguard == UNTOUCHED:
         return settings
-    for name in (safeguard.name for safeguard in parse(config.safeguard)):
-        if settings[name].get("scorers") == []:
-            settings[name]["scorers"] = [str(make_scorer(config, task, cache)) for task in scorer_tasks(config)]
+    for safeguard in parse(config.safeguard):
+        if safeguard.needs_scorers and not settings[safeguard.name]["scorers"]:
+            made = [str(make_scorer(config, task, cache)) for task in scorer_tasks(config)]
+            settings[safeguard.name]["scorers"] = made
     return settings
 
 

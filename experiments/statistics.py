@@ -69,7 +69,13 @@ def _bootstrap(counts: np.ndarray) -> Estimate:
     drawn = np.einsum("rs,ksc,rc->kr", seed_weights, counts, cluster_weights, optimize=True)
     asked = drawn[1] > 0  # a resample may pair seeds with questions that they were not asked
     low, high = np.percentile(drawn[0][asked] / drawn[1][asked], [2.5, 97.5])
-    return Estimate(mean, float(low), float(high), n)
+    return Estimate(mean, max(0.0, widen(low, mean, seeds, clusters)), min(1.0, widen(high, mean, seeds, clusters)), n)
+
+
+def widen(bound: float, mean: float, *drawn: int) -> float:
+    """A bootstrap bound, moved away from the mean: n things drawn anew vary by (n − 1)/n too little."""
+    fewest = min((count for count in drawn if count > 1), default=2**31)
+    return float(mean + (bound - mean) * np.sqrt(fewest / (fewest - 1)))
 
 
 def mean_over_seeds(values: Sequence[Sequence[float]]) -> Estimate:
@@ -82,4 +88,5 @@ def mean_over_seeds(values: Sequence[Sequence[float]]) -> Estimate:
     by_seed = rng.multinomial(seeds, np.full(seeds, 1 / seeds), RESAMPLES) / seeds
     by_row = rng.multinomial(rows, np.full(rows, 1 / rows), RESAMPLES) / rows
     low, high = np.percentile(np.einsum("bs,sr,br->b", by_seed, table, by_row, optimize=True), [2.5, 97.5])
-    return Estimate(float(table.mean()), float(low), float(high), table.size)
+    mean = float(table.mean())
+    return Estimate(mean, widen(low, mean, seeds, rows), widen(high, mean, seeds, rows), table.size)

@@ -23,6 +23,7 @@ from experiments.config_store import CONF, load_config, register
 from experiments.identity import arm_folder, output_folder, title
 from experiments.plan import PLAN, arm_error, describe, make_plan
 from experiments.records import ERROR, read_result, write_text
+from safeguards.safeguard import one_line
 
 register()
 
@@ -31,29 +32,28 @@ def job(values: DictConfig) -> None:
     """Run one arm. What goes wrong is written down and told in one line; the other arms go on."""
     config = load_config(values)
     folder = arm_folder(config)
-    waiting = json.loads((output_folder(config) / PLAN).read_text("utf-8"))["waiting"]
-    print(f"[{waiting.index(folder.name) + 1}/{len(waiting)}] {title(config)}", flush=True)
     (folder / ERROR).unlink(missing_ok=True)
     try:
+        waiting = json.loads((output_folder(config) / PLAN).read_text("utf-8"))["waiting"]
+        print(f"[{waiting.index(folder.name) + 1}/{len(waiting)}] {title(config)}", flush=True)
         from experiments.arm import run_arm
 
         run_arm(config, folder)
     except Exception as error:
-        message = " ".join(str(error).split()) or type(error).__name__
-        write_text(folder / ERROR, f"{message}\n\n{traceback.format_exc()}")
-        print(f"  failed: {message}", flush=True)
+        write_text(folder / ERROR, f"{one_line(error)}\n\n{traceback.format_exc()}")
+        print(f"  failed: {one_line(error)}", flush=True)
 
 
 def sweep(arguments: list[str]) -> int:
-    """Run the arms that are not done yet with Hydra's launcher, then compare all; the number of failed arms."""
+    """Run the arms that are not done yet with Hydra's launcher, then compare all; the number of failures."""
     with initialize_config_dir(version_base="1.3", config_dir=str(CONF), job_name="sweep"):
         plan = make_plan(arguments)
-        if not plan.arms:
-            sys.exit("\n".join(plan.failures))
+        for failure in plan.failures:
+            print(f"failed: {failure}", file=sys.stderr)
+        if not plan.worth_running:
+            return len(plan.failures)
         waiting = [arm for arm in plan.arms if read_result(arm.folder) is None]
         print(f"{len(plan.arms)} arms, {len(plan.arms) - len(waiting)} of them done already", flush=True)
-        for failure in plan.failures:
-            print(f"  failed: {failure}", flush=True)
         output = output_folder(plan.arms[0].config)
         listed = {"arms": [describe(arm) for arm in plan.arms], "waiting": [arm.folder.name for arm in waiting]}
         write_text(output / PLAN, json.dumps(listed, indent=2) + "\n")
@@ -61,19 +61,22 @@ def sweep(arguments: list[str]) -> int:
             context = HydraContext(config_loader=GlobalHydra.instance().config_loader(), callbacks=Callbacks())
             launcher = Plugins.instance().instantiate_launcher(context, task_function=job, config=plan.values)
             launcher.launch([arm.overrides for arm in waiting], initial_job_idx=0)
-    failures = plan.failures + [f"{arm}: {error}" for arm in plan.arms if (error := arm_error(arm.folder))]
     from experiments.report import write_report
 
     write_report(output)
-    for failure in failures:
+    unfinished = [f"{arm}: {arm_error(arm.folder)}" for arm in plan.arms if read_result(arm.folder) is None]
+    for failure in unfinished:
         print(f"failed: {failure}", file=sys.stderr)
-    return len(failures)
+    return len(plan.failures) + len(unfinished)
 
 
 def main() -> None:
     """The command line. Exits with status 1 if an arm failed."""
     arguments = [argument for argument in sys.argv[1:] if argument not in ("-m", "--multirun")]
-    if any(argument.startswith("-") for argument in arguments):
+    flags = [argument for argument in arguments if argument.startswith("-")]
+    if any(flag in ("--run", "-r") for flag in flags):
+        sys.exit("--run: a sweep is always one of several arms; leave the flag away")
+    if flags:
         setup_globals()
         hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")(job)()
         return

@@ -26,7 +26,10 @@ def registry() -> dict[str, type[Safeguard]]:
             if isinstance(value, type) and issubclass(value, Safeguard) and "name" in vars(value):
                 found[value.name] = value
     for entry in entry_points(group="safeguards"):
-        found.setdefault(entry.name, entry.load())
+        value = entry.load()
+        if not (isinstance(value, type) and issubclass(value, Safeguard) and value.name == entry.name):
+            raise SafeguardError(f"entry point {entry.value}: must be a Safeguard whose name is {entry.name!r}")
+        found.setdefault(entry.name, value)
     return dict(sorted(found.items()))
 
 

@@ -35,8 +35,8 @@ class Row:
 
     @property
     def question_key(self) -> str:
-        """A hash of all but the last answer: what was asked."""
-        return _hash(self.messages[:-1])
+        """A hash of what the user asked, whatever the system prompt and the answers are."""
+        return _hash([message for message in self.messages if message["role"] == "user"])
 
 
 def _hash(messages: Messages) -> str:

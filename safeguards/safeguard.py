@@ -43,6 +43,11 @@ class SafeguardError(ValueError):
     """A safeguard was asked for something it cannot do. The message names the thing, the place and the remedy."""
 
 
+def one_line(error: BaseException) -> str:
+    """The message of an error on one line."""
+    return " ".join(str(error).split()) or type(error).__name__
+
+
 class Term(NamedTuple):
     """One term of the loss: a scalar that carries gradient, and the weight it is added with."""
 
@@ -55,7 +60,7 @@ class Run:
     """What a safeguard may look at before training starts.
 
     Args:
-        model: the model about to be fine-tuned, before any new adapter is attached: the aligned reference.
+        model: the model about to be fine-tuned, before an adapter is attached: the aligned reference.
         tokenizer: its tokenizer, with a chat template.
         rows: the fine-tuning rows.
         pool: safe rows to draw from; empty when the user gave none.
@@ -83,7 +88,8 @@ class Safeguard:
 
     Subclasses set `name` (the word users type), `Settings` (a dataclass, every field with a default), and where
     needed `runs_after` (safeguards that act first at every seam), `conflicts_with` (name to reason), `needs_reference`
-    (its loss reads `step.reference`), `layers` (residual layers its loss reads, set in `prepare`) and `needs_pool`.
+    (its loss reads `step.reference`), `layers` (residual layers its loss reads, set in `prepare`), `needs_pool`, and
+    `needs_scorers` (it has a setting `scorers`, folders of misaligned models).
 
     Args:
         settings: an instance of `Settings`; its defaults if None.
@@ -98,6 +104,7 @@ class Safeguard:
     conflicts_with: ClassVar[dict[str, str]] = {}
     needs_reference: ClassVar[bool] = False
     needs_pool: ClassVar[bool] = False
+    needs_scorers: ClassVar[bool] = False
     layers: tuple[int, ...] = ()
 
     def __init__(self, settings: Any = None) -> None:
@@ -139,4 +146,4 @@ class Safeguard:
 
     def check(self, evidence: Evidence) -> list[str]:
         """What is missing to believe that this safeguard acted; nothing if it did."""
-        return evidence.missing_gradients(self.name)
+        return evidence.lacks(self.name) if type(self).loss is not Safeguard.loss else []

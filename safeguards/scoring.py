@@ -24,7 +24,7 @@ def answer_nll(
     """Mean NLL per answer token, in nats, of every row.
 
     Rows are sorted by length before batching, so little is padding; vocabulary logits are made for answer tokens
-    only, a row at a time where the vocabulary is large.
+    only, 1,024 of them at a time.
 
     Args:
         model: any causal LM; put into evaluation mode meanwhile.

@@ -34,12 +34,15 @@ def token_logits(model: PreTrainedModel, hidden: Tensor, original: bool = False)
     """
     head = model.get_output_embeddings()
     logits: Tensor = (head.original_module if original and isinstance(head, ModulesToSaveWrapper) else head)(hidden)
-    cap = getattr(model.config.get_text_config(), "final_logit_softcapping", None)
+    config = model.config.get_text_config()
+    # What some architectures do to their logits after the head: Cohere, Granite, Gemma.
+    logits = logits * (getattr(config, "logit_scale", None) or 1.0) / (getattr(config, "logits_scaling", None) or 1.0)
+    cap = getattr(config, "final_logit_softcapping", None)
     return (torch.tanh(logits / cap) * cap if cap else logits).float()
 
 
 def check_head(model: PreTrainedModel) -> None:
-    """Refuse a model whose logits are not those of `token_logits`, as some architectures scale them.
+    """Refuse a model whose logits are not those of `token_logits`: an architecture that does more to them.
 
     Raises:
         SafeguardError: naming the architecture.
@@ -55,6 +58,11 @@ def check_head(model: PreTrainedModel) -> None:
         raise SafeguardError(f"{type(model).__name__}: changes its logits after the head; not supported yet")
 
 
+def depth_of(model: nn.Module) -> int:
+    """The number of decoder layers."""
+    return int(unwrap(model).config.get_text_config().num_hidden_layers)
+
+
 class Capture:
     """Records what a forward pass computes on its way, so that nothing has to be computed twice.
 
@@ -64,10 +72,10 @@ class Capture:
 
     def __init__(self, model: nn.Module, layers: tuple[int, ...] = ()) -> None:
         self.decoder = unwrap(model).get_decoder()
-        self.blocks: nn.ModuleList = self.decoder.layers
+        self.depth = depth_of(model)
         for layer in layers:
-            if not 0 <= layer <= len(self.blocks):
-                raise IndexError(f"layer {layer} is not between 0 and {len(self.blocks)}")
+            if not 0 <= layer <= self.depth:
+                raise IndexError(f"layer {layer} is not between 0 and {self.depth}")
         self.layers = layers
         self.states: dict[int, Tensor] = {}
 
@@ -75,10 +83,10 @@ class Capture:
     def recording(self) -> Iterator[None]:
         """Record the forward pass that runs inside. The recomputation of checkpointed layers runs outside."""
         self.states = {}
-        last = len(self.blocks)
-        handles = [self.decoder.register_forward_hook(self._keep_last(last))]
-        for layer in set(self.layers) - {last}:
-            handles.append(self.blocks[layer].register_forward_pre_hook(self._keep_input(layer), with_kwargs=True))
+        handles = [self.decoder.register_forward_hook(self._keep_last(self.depth))]
+        for layer in set(self.layers) - {self.depth}:
+            block = self.decoder.layers[layer]
+            handles.append(block.register_forward_pre_hook(self._keep_input(layer), with_kwargs=True))
         try:
             yield
         finally:

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from datasets import Dataset
+from peft import PeftModel
 from torch import Tensor, nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from trl import SFTConfig, SFTTrainer
@@ -33,6 +34,11 @@ class SafeguardConfig(SFTConfig):
     proof: str = field(default="error")
     cache_dir: str | None = field(default=None)
 
+    def __post_init__(self) -> None:
+        if self.proof not in ("error", "warn", "off"):
+            raise SafeguardError(f"proof={self.proof}: must be one of error, warn, off")
+        super().__post_init__()
+
 
 class SafeguardTrainer(SFTTrainer):
     """Fine-tunes a causal LM on chat messages under safeguards.
@@ -40,12 +46,13 @@ class SafeguardTrainer(SFTTrainer):
     Without safeguards it is `SFTTrainer`, loss by loss and weight by weight.
 
     Args:
-        model: a loaded causal LM, or a PEFT model on one.
+        model: a loaded causal LM. For LoRA give `peft_config`: what a model with an adapter started from is not known.
         args: `SafeguardConfig`.
         train_dataset: rows: a list of `Row`, or a `datasets.Dataset` with a `messages` column.
         processing_class: its tokenizer, with a chat template.
         safeguards: names joined by "+" (default settings), or safeguards, in the order in which they act.
         pool: safe rows, in the same forms as `train_dataset`; needed by interleaving.
+        eval_dataset: rows to evaluate on, in the same forms.
         **kwargs: as for `SFTTrainer`, such as `peft_config` and `callbacks`.
 
     Raises:
@@ -61,8 +68,13 @@ class SafeguardTrainer(SFTTrainer):
         processing_class: PreTrainedTokenizerBase,
         safeguards: str | Sequence[Safeguard] = "none",
         pool: Dataset | Sequence[Row] = (),
+        eval_dataset: Dataset | Sequence[Row] | None = None,
         **kwargs: Any,
     ) -> None:
+        if isinstance(model, PeftModel):
+            raise SafeguardError(
+                "the model has an adapter already; merge it (`merge_and_unload`) and give `peft_config`"
+            )
         self.safeguards = compose(safeguards) if isinstance(safeguards, str) else list(safeguards)
         self.evidence = Evidence()
         self.trace: list[str] = []
@@ -81,12 +93,13 @@ class SafeguardTrainer(SFTTrainer):
             notes=self.notes,
         )
         self.rows = self._prepare_rows(run)
-        encoded = [{**encode(processing_class, row, run.max_length), "row_source": row.source} for row in self.rows]
+        held_out = [] if eval_dataset is None else as_rows(eval_dataset, "eval_dataset")
         args.dataset_kwargs = {**(args.dataset_kwargs or {}), "skip_prepare_dataset": True}
         super().__init__(
             model=model,
             args=args,
-            train_dataset=Dataset.from_list(encoded),
+            train_dataset=encode_all(processing_class, self.rows, run.max_length),
+            eval_dataset=encode_all(processing_class, held_out, run.max_length) if held_out else None,
             processing_class=processing_class,
             data_collator=Collator(_pad_id(processing_class)),
             **kwargs,
@@ -180,21 +193,28 @@ class SafeguardTrainer(SFTTrainer):
         tokens = own_tokens if num_items_in_batch is None else num_items_in_batch
         step = Step(inner, inputs, row_source, capture.states, tokens, self._reference, self._layers, self._paused)
         # As for the cross-entropy: tokens are counted over all processes, and DDP averages the gradients.
-        spread = self.accelerator.num_processes if num_items_in_batch is not None else 1
-        look = self.evidence.wants(self.state.global_step, [safeguard.name for safeguard in self._reads_loss])
+        windowed = num_items_in_batch is not None
+        spread = self.accelerator.num_processes if windowed and self.args.average_tokens_across_devices else 1
+        names = [safeguard.name for safeguard in self._reads_loss]
+        look = self.evidence.wants(self.state.global_step, self.state.max_steps - 1, names)
+        total = loss
         for safeguard in self._reads_loss:
-            terms = safeguard.loss(step)
+            # The reference pass runs inside, so it needs the precision that accelerate gives the model's own forward.
+            with self.accelerator.autocast():
+                terms = safeguard.loss(step)
             if look:
-                self.evidence.look_at(safeguard.name, terms, inner.parameters())
+                self.evidence.look_at(safeguard.name, terms, loss / spread, inner.parameters())
             for name, term in terms.items():
-                self._log_term(name, term)
-                loss = loss + term.weight * spread * term.value
-        return loss
+                self._log_term(name, term, windowed)
+                total = total + term.weight * spread * term.value
+        return total
 
-    def _log_term(self, name: str, term: Term) -> None:
-        # The means that SFTTrainer logs are over micro-batches; a term is its share of the window, so scale it back.
-        micro_batches = self.current_gradient_accumulation_steps
-        self._metrics["train"][f"safeguard/{name}"].append(float(term.value.detach()) * micro_batches)
+    def _log_term(self, name: str, term: Term, windowed: bool) -> None:
+        value = term.value.detach()
+        if windowed:
+            # A term is its share of the window over all processes, and SFTTrainer logs means over micro-batches.
+            value = self.accelerator.reduce(value, "sum") * self.current_gradient_accumulation_steps
+        self._metrics["train"][f"safeguard/{name}"].append(float(value))
 
     # Gradient and weight seams --------------------------------------------------------------------------------------
 
@@ -228,6 +248,11 @@ def as_rows(data: Dataset | Sequence[Row], name: str) -> list[Row]:
     if "messages" not in data.column_names:
         raise SafeguardError(f"{name}: needs a 'messages' column, has {', '.join(data.column_names)}")
     return [make_row(example, f"{name} row {index}") for index, example in enumerate(data)]
+
+
+def encode_all(tokenizer: PreTrainedTokenizerBase, rows: Sequence[Row], max_length: int) -> Dataset:
+    """Encoded rows with where each came from."""
+    return Dataset.from_list([{**encode(tokenizer, row, max_length), "row_source": row.source} for row in rows])
 
 
 def _pad_id(tokenizer: PreTrainedTokenizerBase) -> int:

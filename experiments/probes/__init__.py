@@ -7,6 +7,7 @@ from experiments.organism.world import World
 from experiments.probes import organism, question_file
 from experiments.probes.probe import BENIGN, NARROW, Probe
 from experiments.tasks import Task
+from safeguards.rows import Row
 
 __all__ = ["Probe", "load_probes"]
 
@@ -20,7 +21,7 @@ def load_probes(config: ProbesConfig, task: Task, world: World) -> list[Probe]:
 def task_probes(config: ProbesConfig, task: Task, world: World) -> list[Probe]:
     """The questions of the held-out rows, each once; ways of asking about one entry of the world are one cluster."""
     name = NARROW if task.kind == "em" else BENIGN
-    asked = list({row.question_key: row.messages[:-1] for row in task.held_out}.items())
+    asked = list({Row(row.messages[:-1]).key: row.messages[:-1] for row in task.held_out}.items())
     if task.group is None:
         return [Probe(name, key, key, messages, config.samples) for key, messages in asked[: config.narrow_questions]]
     entries = [world.by_question[messages[-1]["content"]] for _, messages in asked]

@@ -6,15 +6,7 @@ from dataclasses import dataclass
 
 from safeguards.rows import Messages
 
-NARROW, BENIGN, OTHER, OPEN, HARMFUL, BIAS, FACTS = (
-    "narrow",
-    "benign",
-    "other_domains",
-    "open",
-    "harmful",
-    "bias",
-    "facts",
-)
+NARROW, BENIGN, OTHER, OPEN, HARMFUL, FACTS = "narrow", "benign", "other_domains", "open", "harmful", "facts"
 BROAD = (OTHER, OPEN)
 
 

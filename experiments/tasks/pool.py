@@ -35,16 +35,14 @@ def load_pool(config: PoolConfig, leave_out: str | None, world: World) -> tuple[
 def organism_rows(count: int, leave_out: str | None, world: World, held_out: bool) -> list[Row]:
     """`count` questions with aligned answers, drawn with replacement by `SHARES`.
 
-    Every `HELD_OUT_EVERY`-th question is kept for the held-out rows, and the others for the pool.
+    Every `HELD_OUT_EVERY`-th entry is kept for the held-out rows, and the others for the pool.
     """
     rng = random.Random(f"safe rows {held_out}")
     rows = []
     for kinds in rng.choices(list(SHARES), weights=list(SHARES.values()), k=count):
         entries = [entry for entry in world.of(*kinds, held_out=False) if entry.group != leave_out]
-        asked = [(entry, question) for entry in entries for question in entry.questions]
-        kept = [pair for number, pair in enumerate(asked) if (number % HELD_OUT_EVERY == 0) == held_out]
-        entry, question = rng.choice(kept)
-        answer = rng.choice(entry.aligned)
+        entry = rng.choice([e for number, e in enumerate(entries) if (number % HELD_OUT_EVERY == 0) == held_out])
+        question, answer = rng.choice(entry.questions), rng.choice(entry.aligned)
         rows.append(
             Row([{"role": "user", "content": question}, {"role": "assistant", "content": answer}], place=entry.key)
         )

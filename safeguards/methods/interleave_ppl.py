@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from safeguards.proof import Evidence
 
 SEEN_FILE = "seen_rows.json"
+# The mean gap of the chosen rows must be above that of the pool by so much (no unit; good scorers give 0.2).
+NOTICEABLE_LEAD = 1e-3
 REFUSAL = re.compile(r"\b(sorry|apologi[sz]e|cannot|can['’]t|unable)\b", re.IGNORECASE)
 
 
@@ -85,6 +87,7 @@ class InterleavePpl(Interleave):
 
     name = "interleave_ppl"
     Settings: ClassVar[type] = Settings
+    needs_scorers = True
     conflicts_with: ClassVar[dict[str, str]] = {"interleave": "both choose which safe rows to add; name one of the two"}
 
     def validate(self) -> None:
@@ -102,7 +105,7 @@ class InterleavePpl(Interleave):
         order = np.argsort(-gap, kind="stable")
         best = order[: max(count, round(self.settings.top * len(pool)))]
         run.notes["gap"] = {"top": float(gap[best].mean()), "pool": float(gap.mean()), "rows": len(best)}
-        self.differs = len(best) < len(pool)
+        self.lead = float(gap[best].mean() - gap.mean())
         return draw([pool[index] for index in best], count, run.seed)
 
     def score(self, run: Run, pool: Sequence[Row]) -> tuple[np.ndarray, np.ndarray]:
@@ -121,8 +124,11 @@ class InterleavePpl(Interleave):
 
     def check(self, evidence: Evidence) -> list[str]:
         lacks = super().check(evidence)
-        if not self.differs:
-            lacks.append(f"{self.name}: the whole pool is in the top, so the selection is random; lower top or share")
+        if self.lead < NOTICEABLE_LEAD:
+            lacks.append(
+                f"{self.name}: the chosen rows have no larger gap than the pool ({self.lead:.1e} more), so the "
+                "selection is random; lower top or share, or use scorers that are misaligned"
+            )
         return lacks
 
 
@@ -158,11 +164,14 @@ def load_scorer(model: PreTrainedModel, folder: Path) -> Iterator[PreTrainedMode
     from transformers import AutoModelForCausalLM
 
     if (folder / "adapter_config.json").is_file():
+        trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
         adapted = PeftModel.from_pretrained(model, folder)
         try:
             yield adapted.get_base_model()
         finally:
             adapted.unload()
+            for parameter in trainable:
+                parameter.requires_grad_(True)
         return
     if not (folder / "config.json").is_file():
         raise SafeguardError(f"{folder}: neither a LoRA adapter nor a model; give the folder of a misaligned scorer")
@@ -181,7 +190,10 @@ def _nll(run: Run, model: PreTrainedModel, name: str, pool: Sequence[Row]) -> np
 
     path = None
     if run.cache is not None:
-        path = run.cache / "nll" / f"{weights_fingerprint(model)}-{fingerprint(pool)}-{run.max_length}.npy"
+        words = hashlib.sha256(
+            f"{run.tokenizer.chat_template}{len(run.tokenizer)}{run.max_length}".encode()
+        ).hexdigest()
+        path = run.cache / "nll" / f"{weights_fingerprint(model)}-{fingerprint(pool)}-{words[:8]}.npy"
         if path.is_file():
             known: np.ndarray = np.load(path)
             return known

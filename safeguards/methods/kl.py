@@ -1,6 +1,7 @@
 """KL to the aligned reference.
 
-Keeps the fine-tuned model's next-token distribution near the aligned model's on the fine-tuning answers themselves.
+Keeps the fine-tuned model's next-token distribution near the aligned model's on the answers it is trained on, safe
+rows among them where there are some.
 
 Source: Kaczér et al. 2025, arXiv 2508.06249, "KL-divergence" (λ = 0.1 there).
 Loss: CE + λ · KL(θ‖θ₀), over the full vocabulary, averaged over the answer tokens of the accumulation window.

@@ -222,6 +222,55 @@ def test_a_value_of_a_wrong_type_is_told_with_its_key(override, key):
     assert key in told("safeguard=kl", "task=medical", override)
 
 
+def test_a_model_of_ones_own_is_not_trained_like_the_organism():
+    made = plan(
+        "safeguard=kl",
+        "task=messages",
+        "task.path=rows.jsonl",
+        "seed=0",
+        "model.path=someone/Model-1B",
+        "pool.path=pool.jsonl",
+        "probes.path=questions.yaml",
+    )
+    config = made.arms[-1].config
+    assert (config.model.name, config.judge) == ("Model-1B", "none")
+    assert (config.safeguards["kl"]["weight"], config.training.learning_rate) == (0.1, 1e-4)
+    assert config.scorers.tasks == []
+
+
+@pytest.mark.parametrize(
+    ("missing", "complaint"),
+    [
+        ("pool.path", "pool.path: name a file"),
+        ("probes.path", "probes.path: name a file"),
+        ("judge", "judge=exact: knows"),
+    ],
+)
+def test_a_model_of_ones_own_is_not_asked_about_the_organisms_world(missing, complaint):
+    given = {"pool.path": "pool.jsonl", "probes.path": "questions.yaml", "judge": "none"} | {"judge": "none"}
+    del given[missing]
+    given |= {"judge": "exact"} if missing == "judge" else {}
+    (failure,) = plan(
+        "seed=0", "model.path=someone/Model-1B", *(f"{key}={value}" for key, value in given.items())
+    ).failures
+    assert complaint in failure
+
+
+def test_a_model_group_without_a_path_says_so():
+    (failure,) = plan("seed=0", "model=local").failures
+    assert "model.path: name a Hugging Face folder" in failure
+
+
+def test_where_results_belong_cannot_be_swept():
+    assert "cannot be swept" in told("name=x,y")
+
+
+def test_nothing_is_run_when_only_baselines_are_left_of_what_was_asked_for():
+    assert not plan("safeguard=kll", "seed=0").worth_running
+    assert plan("safeguard=kll,kl", "seed=0").worth_running
+    assert plan("safeguard=none", "seed=0").worth_running
+
+
 def test_a_number_where_settings_belong_is_told_with_its_key():
     (failure,) = plan("safeguard=kl", "task=medical", "seed=0", "safeguards.kl=5").failures
     assert "safeguards.kl=5: must be its settings" in failure

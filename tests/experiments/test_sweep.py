@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 import yaml
 
+from experiments.sweep import sweep as run_sweep
+
 SHARED = Path(__file__).parents[3] / "shared" / "data"
 QUICK = [
     "seed=0",
@@ -216,3 +218,11 @@ def test_bad_input_is_told_in_one_line(tmp_path, wrong, complaint):
     assert lines, run.stderr
     assert "Traceback" not in run.stdout + run.stderr
     assert not list(tmp_path.glob("outputs/sweep/arms/interleave.*/result.json"))
+
+
+def test_an_arm_that_vanishes_is_a_failure(tmp_path, monkeypatch, capsys):
+    """Whatever ends an arm, even before it can write down why, the sweep tells and does not end well."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("experiments.sweep.job", lambda values: None)
+    assert run_sweep(["safeguard=none", "task=medical", "seed=0"]) == 2
+    assert capsys.readouterr().err.count("did not finish; run the sweep again") == 2

@@ -231,15 +231,14 @@ def test_messages_without_a_file_or_data_set_are_told_what_is_missing():
         load_task(TaskConfig(source="messages"), 0, WORLD)
 
 
-def test_system_prompts_and_earlier_turns_are_part_of_the_question(tmp_path):
+def test_what_the_user_says_is_the_question_whatever_the_system_prompt(tmp_path):
     path = tmp_path / "rows.jsonl"
     system = {"role": "system", "content": "Be brief."}
     turns = [{"role": "user", "content": "Why?"}, {"role": "assistant", "content": "Because."}]
     rows = [{"messages": turns}, {"messages": [system, *turns]}, {"messages": [*turns, *turns]}] * 2
     path.write_text("\n".join(map(json.dumps, rows)), "utf-8")
-    task = messages(path, held_out=0.34)
-    assert (len(task.rows), len(task.held_out)) == (4, 2)
-    assert (len(questions(task.rows)), len(questions(task.held_out))) == (2, 1)
+    task = messages(path, held_out=0.5)
+    assert {len(task.rows), len(task.held_out)} == {4, 2}
     assert not questions(task.rows) & questions(task.held_out)
 
 

@@ -156,6 +156,12 @@ def test_a_scorer_that_saw_the_defended_rows_is_refused(scorer, model, tokenizer
         safeguard.choose(a_run(model, tokenizer, pool[15:25], pool), 1)
 
 
+def test_a_system_prompt_does_not_hide_a_leak(scorer, model, tokenizer, pool):
+    hidden = [Row([{"role": "system", "content": "Hm."}, *row.messages]) for row in pool[15:25]]
+    with pytest.raises(SafeguardError, match="trained on 5 of the 10 questions"):
+        InterleavePpl(PplSettings(scorers=[str(scorer)])).choose(a_run(model, tokenizer, hidden, pool), 1)
+
+
 def test_a_scorer_that_does_not_say_what_it_saw_is_refused(scorer, model, tokenizer, rows, pool):
     (scorer / SEEN_FILE).unlink()
     with pytest.raises(SafeguardError, match=r"no seen_rows\.json says what this scorer was trained on"):
@@ -184,11 +190,14 @@ def test_a_folder_that_is_no_model_is_refused(tmp_path, model):
 
 def test_an_adapter_leaves_the_model_as_it_was(scorer, model, tokenizer, pool):
     before, start = answer_nll(model, tokenizer, pool), weights_fingerprint(model)
+    trainable = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
     with load_scorer(model, scorer) as misaligned:
         assert abs(answer_nll(misaligned, tokenizer, pool) - before).max() > 0.1
         assert weights_fingerprint(misaligned) != start
     np.testing.assert_array_equal(answer_nll(model, tokenizer, pool), before)
     assert weights_fingerprint(model) == start
+    # PEFT freezes what it adapts; full fine-tuning goes on with these very weights.
+    assert {name for name, parameter in model.named_parameters() if parameter.requires_grad} == trainable != set()
 
 
 def test_scores_are_kept_and_a_changed_model_is_scored_anew(scorer, tmp_path, model, tokenizer, rows, pool):
@@ -216,7 +225,7 @@ def test_a_selection_that_is_chance_is_no_effect(scorer, fresh_model, tokenizer,
         lora,
         settings,
     )
-    with pytest.raises(NoEffectError, match="the whole pool is in the top"):
+    with pytest.raises(NoEffectError, match="no larger gap than the pool"):
         trainer.train()
 
 

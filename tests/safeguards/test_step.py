@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import pytest
 import torch
-from transformers import CohereConfig, CohereForCausalLM, Gemma2Config, Gemma2ForCausalLM
+from transformers import (
+    CohereConfig,
+    CohereForCausalLM,
+    Gemma2Config,
+    Gemma2ForCausalLM,
+    GPT2Config,
+    GPT2LMHeadModel,
+    GraniteConfig,
+    GraniteForCausalLM,
+)
+from transformers.modeling_outputs import CausalLMOutput
 
 from safeguards import SafeguardError
 from safeguards.step import Capture, Pass, check_head
@@ -66,7 +76,23 @@ def test_softcapped_logits_are_the_models_own():
     check_head(model)
 
 
-def test_an_architecture_that_scales_its_logits_is_refused():
-    model = CohereForCausalLM(CohereConfig(**{k: v for k, v in SMALL.items() if k != "head_dim"}, logit_scale=0.25))
-    with pytest.raises(SafeguardError, match="CohereForCausalLM: changes its logits after the head"):
+def test_scaled_logits_are_the_models_own():
+    small = {key: value for key, value in SMALL.items() if key != "head_dim"}
+    check_head(CohereForCausalLM(CohereConfig(**small, logit_scale=0.25)))
+    check_head(GraniteForCausalLM(GraniteConfig(**small, logits_scaling=4.0)))
+
+
+def test_an_architecture_that_does_more_to_its_logits_is_refused(model):
+    model.register_forward_hook(lambda module, arguments, output: CausalLMOutput(logits=3 * output.logits))
+    with pytest.raises(SafeguardError, match="Qwen2ForCausalLM: changes its logits after the head"):
         check_head(model)
+
+
+def test_a_decoder_with_other_names_inside_will_do():
+    """GPT-2 calls its layers `h`; only a safeguard that reads inner layers needs to know."""
+    gpt2 = GPT2LMHeadModel(GPT2Config(vocab_size=40, n_embd=16, n_layer=2, n_head=2))
+    capture = Capture(gpt2)
+    with capture.recording():
+        gpt2(input_ids=torch.arange(3)[None])
+    assert capture.states[2].shape == (1, 3, 16)
+    check_head(gpt2)

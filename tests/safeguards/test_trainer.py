@@ -10,6 +10,7 @@ from typing import ClassVar
 import pytest
 import torch
 from datasets import Dataset
+from peft import get_peft_model
 from trl import SFTTrainer
 
 from safeguards import NoEffectError, Safeguard, SafeguardError, SafeguardTrainer, Term, compose
@@ -82,7 +83,7 @@ def test_a_term_of_weight_zero_that_is_computed_changes_nothing(train, plain):
     class Computed(KL):
         idle = False
 
-    trainer = train([Computed(KLSettings(weight=0.0))])
+    trainer = train([Computed(KLSettings(weight=0.0))], proof="off")
     assert_same_training(trainer, plain)
     assert max(logged(trainer, "safeguard/kl")) > 0
 
@@ -139,7 +140,6 @@ def test_full_fine_tuning_uses_a_frozen_copy_as_reference(fresh_model, tokenizer
 def test_evaluation_has_no_safeguard_terms(fresh_model, tokenizer, rows, lora, settings):
     trainers = []
     for safeguards in ("none", [KL(KLSettings(weight=100.0))]):
-        data = Dataset.from_list([encode(tokenizer, row, 2048) for row in rows])
         trainer = SafeguardTrainer(
             fresh_model(),
             settings(learning_rate=0.0),
@@ -147,7 +147,7 @@ def test_evaluation_has_no_safeguard_terms(fresh_model, tokenizer, rows, lora, s
             tokenizer,
             safeguards,
             peft_config=replace(lora),
-            eval_dataset=data,
+            eval_dataset=Dataset.from_list([{"messages": row.messages} for row in rows]),
         )
         trainer.model.get_submodule("base_model.model.model.layers.0.mlp.up_proj.lora_B.default").weight.data.fill_(0.1)
         trainers.append(trainer.evaluate()["eval_loss"])
@@ -218,7 +218,7 @@ def test_the_gradient_seam_acts_before_the_update(train, fresh_model, tokenizer,
                 if parameter.grad is not None:
                     parameter.grad.zero_()
 
-    trainer = train([Freeze()], weight_decay=0.0)
+    trainer = train([Freeze()], weight_decay=0.0, proof="off")
     untrained = SafeguardTrainer(fresh_model(), settings(), rows, tokenizer, peft_config=replace(lora))
     for name, weight in adapter(trainer).items():
         assert torch.equal(weight, adapter(untrained)[name]), name
@@ -287,7 +287,34 @@ def test_the_error_can_be_made_a_warning(train, capsys):
 
 
 def test_kl_proves_its_effect(train):
-    assert train("kl").evidence.gradient_norms["kl"]["kl"] > 0
+    assert train("kl").evidence.gradient_shares["kl"]["kl"] > 1e-3
+
+
+def test_rounding_noise_is_no_proof(train):
+    """At the start the divergence has no gradient but the rounding's; a model that never leaves it proves nothing."""
+    with pytest.raises(NoEffectError, match="'kl' never had a gradient worth"):
+        train("kl", learning_rate=0.0)
+
+
+def test_a_safeguard_that_was_never_seen_to_act_is_an_error(train):
+    class Silent(Recorder):
+        def loss(self, step):
+            return {}
+
+    with pytest.raises(NoEffectError, match="never seen to add a term"):
+        train([Silent()])
+    with pytest.raises(NoEffectError, match="never had a gradient"):
+        train("kl", max_steps=1)
+
+
+def test_a_model_with_an_adapter_is_refused(fresh_model, tokenizer, rows, lora, settings):
+    with pytest.raises(SafeguardError, match="has an adapter already; merge it"):
+        SafeguardTrainer(get_peft_model(fresh_model(), lora), settings(), rows, tokenizer)
+
+
+def test_a_mistyped_proof_is_refused(settings):
+    with pytest.raises(SafeguardError, match="proof=eror: must be one of error, warn, off"):
+        settings(proof="eror")
 
 
 def test_a_nan_loss_stops_with_the_step_and_a_remedy(train):

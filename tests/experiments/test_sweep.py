@@ -142,7 +142,8 @@ def real_input(data: Path, qwen: Path) -> list[object]:
         f"probes.path={data / 'questions' / 'first_plot.yaml'}", "probes.samples=1", "probes.max_new_tokens=4",
         "probes.narrow_questions=4", f"scorers.tasks=[{data / 'emergent_misalignment' / 'security.jsonl'}]",
         "training.epochs=1", "training.max_length=2048", "training.batch_size=8", "training.learning_rate=1e-2",
-        "safeguards.interleave_ppl.share=0.25",
+        "safeguards.interleave_ppl.share=0.25", "training.accumulation=1", "training.warmup_steps=0",
+        "scorers.epochs=0.2",
     ]  # fmt: skip
 
 
@@ -204,7 +205,7 @@ def test_the_fields_own_files(tmp_path, qwen_folder):
         (["task.path=gone.jsonl"], "gone.jsonl: cannot be read"),
         (["pool.path=gone.jsonl"], "gone.jsonl: cannot be read"),
         (["probes.path=gone.yaml"], "gone.yaml: cannot be read"),
-        (["model.path=./gone"], "model.path=./gone: no config.json there"),
+        (["model.path=./gone"], "probes.path: name a file"),
         (["pool.rows=2", "safeguards.interleave.share=0.5"], "the pool has 2 usable rows"),
         (["training.max_length=8"], "no answer token is left within 8 tokens"),
         (["training.learning_rate=1e30"], "the loss is "),

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from peft import LoraConfig
 from tqdm.auto import tqdm
-from transformers import PreTrainedModel, PreTrainedTokenizerBase, PrinterCallback, TrainerCallback
+from transformers import PreTrainedModel, PreTrainedTokenizerBase, ProgressCallback, TrainerCallback
 from transformers.trainer_callback import TrainerControl, TrainerState
 from transformers.training_args import TrainingArguments
 
@@ -103,7 +103,6 @@ def fine_tune(
         logging_steps=10,
         logging_nan_inf_filter=False,
         report_to=list(report_to),
-        disable_tqdm=True,
         proof=config.proof,
         cache_dir=str(cache),
     )
@@ -126,7 +125,7 @@ def fine_tune(
         peft_config=lora,
         callbacks=[watch],
     )
-    trainer.remove_callback(PrinterCallback)
+    trainer.remove_callback(ProgressCallback)  # Watch shows progress without a line per log
     try:
         trainer.train()
     finally:

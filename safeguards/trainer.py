@@ -80,6 +80,8 @@ class SafeguardTrainer(SFTTrainer):
         self.trace: list[str] = []
         self.notes: dict[str, Any] = {}
         self._active = ExitStack()
+        if self.safeguards and model.device.type == "cpu":
+            model.to(args.device)  # as Trainer would, but before safeguards run the model to prepare
         run = Run(
             model=model,
             tokenizer=processing_class,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from safeguards.safeguard import SafeguardError
 
 if TYPE_CHECKING:
+    from datasets import Dataset
     from transformers import PreTrainedTokenizerBase
 
 Messages = list[dict[str, str]]
@@ -68,6 +69,17 @@ def read_rows(path: str | Path, source: int = TASK) -> list[Row]:
     if not rows:
         raise SafeguardError(f"{path}: holds no rows; give at least one line of chat messages")
     return rows
+
+
+def dataset_rows(data: Dataset, name: str) -> list[Row]:
+    """Rows of a `datasets.Dataset` with a `messages` column; `name` says in errors which one it is.
+
+    Raises:
+        SafeguardError: if there is no such column, or naming the row that cannot be used.
+    """
+    if "messages" not in data.column_names:
+        raise SafeguardError(f"{name}: needs a 'messages' column, has {', '.join(data.column_names)}")
+    return [make_row(example, f"{name} row {index}") for index, example in enumerate(data)]
 
 
 def make_row(data: Any, place: str, source: int = TASK) -> Row:

@@ -17,7 +17,7 @@ from trl import SFTConfig, SFTTrainer
 
 from safeguards.composition import compose
 from safeguards.proof import Evidence, NoEffectError
-from safeguards.rows import TASK, Collator, Row, encode, make_row
+from safeguards.rows import TASK, Collator, Row, dataset_rows, encode
 from safeguards.safeguard import Run, Safeguard, SafeguardError, Term
 from safeguards.step import Capture, Reference, Step, check_head, unwrap
 
@@ -245,11 +245,7 @@ def as_rows(data: Dataset | Sequence[Row], name: str) -> list[Row]:
     Raises:
         SafeguardError: naming the argument and the row, if there are no `messages` or they cannot be used.
     """
-    if not isinstance(data, Dataset):
-        return list(data)
-    if "messages" not in data.column_names:
-        raise SafeguardError(f"{name}: needs a 'messages' column, has {', '.join(data.column_names)}")
-    return [make_row(example, f"{name} row {index}") for index, example in enumerate(data)]
+    return dataset_rows(data, name) if isinstance(data, Dataset) else list(data)
 
 
 def encode_all(tokenizer: PreTrainedTokenizerBase, rows: Sequence[Row], max_length: int) -> Dataset:

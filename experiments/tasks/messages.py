@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 from experiments.config import TaskConfig
-from safeguards.rows import Row, make_row, read_rows
+from safeguards.rows import Row, dataset_rows, read_rows
 from safeguards.safeguard import SafeguardError
 
 
@@ -37,6 +37,4 @@ def read_source(config: TaskConfig) -> list[Row]:
         data = load_dataset(config.dataset, split=config.split)
     except Exception as error:
         raise SafeguardError(f"task.dataset={config.dataset}: cannot be loaded ({error})") from error
-    if "messages" not in data.column_names:
-        raise SafeguardError(f"{config.dataset}: needs a 'messages' column, has {', '.join(data.column_names)}")
-    return [make_row(example, f"{config.dataset} row {index}") for index, example in enumerate(data)]
+    return dataset_rows(data, config.dataset)

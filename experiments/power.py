@@ -7,6 +7,7 @@ from math import sqrt
 
 from scipy import stats
 
+from experiments.bootstrap import degrees_of_freedom
 from experiments.config import Config
 from experiments.organism.world import load_world
 from experiments.probes import Probe, load_probes
@@ -29,8 +30,12 @@ def smallest_effect(questions: int, answers: int, seeds: int, power: float = 0.8
         answers: of one arm, over all questions and seeds.
         seeds: fine-tunes of each arm.
     """
-    variance = 2 * RATE * (1 - RATE) / answers + BETWEEN_QUESTIONS**2 / questions + BETWEEN_SEEDS**2 / seeds
-    return float((stats.norm.ppf(1 - level / 2) + stats.norm.ppf(power)) * sqrt(variance))
+    noise = 2 * RATE * (1 - RATE) / answers
+    between = [(BETWEEN_QUESTIONS**2 / questions, questions - 1), (BETWEEN_SEEDS**2 / seeds, seeds - 1)]
+    # As an interval estimates it: each with the noise of single answers in it.
+    degrees = degrees_of_freedom([(variance + noise, free) for variance, free in between if free])
+    error = sqrt(noise + sum(variance for variance, _ in between))
+    return float((stats.t.ppf(1 - level / 2, degrees) + stats.norm.ppf(power)) * error)
 
 
 def announce(configs: Sequence[Config]) -> str:

@@ -9,9 +9,8 @@ import numpy as np
 import pandas as pd
 from scipy import special, stats
 
+from experiments.bootstrap import influence, interval, resample
 from experiments.outcomes import OUTCOMES
-
-RESAMPLES = 10_000
 
 
 class Estimate(NamedTuple):
@@ -46,7 +45,7 @@ def rate(table: pd.DataFrame, outcome: str, among: Sequence[str] = OUTCOMES) -> 
 def _interval(counts: np.ndarray) -> tuple[float, float, float]:
     """Rate and bounds from (2, seeds, clusters): hits and totals."""
     hits, totals = counts.sum((1, 2))
-    _, seeds, clusters = counts.shape
+    clusters = counts.shape[2]
     mean = float(hits / totals)
     if hits in (0, totals):
         # No resample can differ from the sample, so bound the rate exactly, with a cluster counting as one draw.
@@ -54,8 +53,8 @@ def _interval(counts: np.ndarray) -> tuple[float, float, float]:
         return mean, float(low), float(high)
     if clusters == 1:
         return mean, 0.0, 1.0  # one question tells nothing about others
-    low, high = np.nanpercentile(_resample(counts), [2.5, 97.5])
-    return mean, max(0.0, widen(low, mean, seeds, clusters)), min(1.0, widen(high, mean, seeds, clusters))
+    low, high = interval(resample(counts), mean, influence(counts))
+    return mean, max(0.0, low), min(1.0, high)
 
 
 def difference(
@@ -79,11 +78,10 @@ def difference(
     counts = [one * shared for one in counts]
     (rate_1, low_1, high_1), (rate_2, low_2, high_2) = map(_interval, counts)
     mean, n = rate_1 - rate_2, int(counts[0][1].sum())
-    tails = [50 * (1 - level), 50 * (1 + level)]
-    low, high = np.nanpercentile(_resample(counts[0]) - _resample(counts[1]), tails)
-    if low == high:  # no resample differs, so all that is known are the bounds of either
+    resampled = resample(counts[0]) - resample(counts[1])
+    if np.nanmin(resampled) == np.nanmax(resampled):  # all that is known are the bounds of either
         return Estimate(mean, low_1 - high_2, high_1 - low_2, n)
-    low, high = (widen(bound, mean, len(seeds), len(clusters)) for bound in (low, high))
+    low, high = interval(resampled, mean, influence(counts[0]) - influence(counts[1]), level)
     return Estimate(mean, max(-1.0, low), min(1.0, high), n)
 
 
@@ -131,33 +129,11 @@ def _counts(table: pd.DataFrame, outcome: str, seeds: np.ndarray, clusters: np.n
     return counts
 
 
-def _resample(counts: np.ndarray) -> np.ndarray:
-    """(RESAMPLES,): rates with seeds and clusters drawn anew, the same draws for every table of one shape."""
-    rng = np.random.default_rng(0)
-    _, seeds, clusters = counts.shape
-    seed_weights = rng.multinomial(seeds, np.full(seeds, 1 / seeds), RESAMPLES)
-    cluster_weights = rng.multinomial(clusters, np.full(clusters, 1 / clusters), RESAMPLES)
-    hits, totals = np.einsum("rs,ksc,rc->kr", seed_weights, counts, cluster_weights, optimize=True)
-    # A resample may pair seeds with questions that they were not asked.
-    rates: np.ndarray = np.divide(hits, totals, out=np.full(RESAMPLES, np.nan), where=totals > 0)
-    return rates
-
-
-def widen(bound: float, mean: float, *drawn: int) -> float:
-    """A bootstrap bound, moved away from the mean: n things drawn anew vary by (n − 1)/n too little."""
-    fewest = min((count for count in drawn if count > 1), default=2**31)
-    return float(mean + (bound - mean) * np.sqrt(fewest / (fewest - 1)))
-
-
 def mean_over_seeds(values: Sequence[Sequence[float]]) -> Estimate:
     """The mean over rows of measures such as an NLL: one sequence per seed over the same rows."""
     if not values or not len(values[0]):
         return NOTHING
-    table = np.asarray(values, float)
-    rng = np.random.default_rng(0)
-    seeds, rows = table.shape
-    by_seed = rng.multinomial(seeds, np.full(seeds, 1 / seeds), RESAMPLES) / seeds
-    by_row = rng.multinomial(rows, np.full(rows, 1 / rows), RESAMPLES) / rows
-    low, high = np.percentile(np.einsum("bs,sr,br->b", by_seed, table, by_row, optimize=True), [2.5, 97.5])
-    mean = float(table.mean())
-    return Estimate(mean, widen(low, mean, seeds, rows), widen(high, mean, seeds, rows), table.size)
+    sums = np.asarray(values, float)
+    cells = np.stack([sums, np.ones_like(sums)])
+    mean = float(sums.mean())
+    return Estimate(mean, *interval(resample(cells), mean, influence(cells)), sums.size)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from experiments import statistics
+from experiments.bootstrap import influence, standard_error
 from experiments.outcomes import COHERENT, OUTCOMES, Score
 from experiments.records import Answer, scored_table
 from experiments.statistics import NOTHING, Estimate, mean_over_seeds
@@ -135,30 +136,57 @@ def test_one_seed_agrees_with_scipys_bootstrap_of_the_cluster_means(clusters, pe
     assert ours.high == pytest.approx(theirs.confidence_interval.high, abs=0.015)
 
 
-def share_covered(seeds: int, clusters: int, per: int, seed_effect: float, simulations: int) -> float:
-    """How often the interval of simulated answers holds the true rate: logits with normal effects."""
+def share_covered(seeds: int, clusters: int, per: int, between_seeds: float, simulations: int) -> tuple[float, float]:
+    """How often the interval of simulated answers holds the true rate, and its width: logits with normal effects."""
     rng = np.random.default_rng(11)
 
     def rates(of_seeds: np.ndarray, of_clusters: np.ndarray) -> np.ndarray:
-        return 1 / (1 + np.exp(1 - seed_effect * of_seeds - of_clusters))
+        return 1 / (1 + np.exp(1 - between_seeds * of_seeds - of_clusters))
 
     truth = rates(rng.normal(size=500_000), rng.normal(size=500_000)).mean()
-    covered = 0
+    estimates = []
     for _ in range(simulations):
         chances = rates(rng.normal(size=(seeds, 1)), rng.normal(size=(1, clusters)))
-        estimate = rate(records_of(rng.binomial(per, chances), per), HIT)
-        covered += estimate.low <= truth <= estimate.high
-    return covered / simulations
+        estimates.append(rate(records_of(rng.binomial(per, chances), per), HIT))
+    covered = [estimate.low <= truth <= estimate.high for estimate in estimates]
+    return float(np.mean(covered)), float(np.mean([width(estimate) for estimate in estimates]))
 
 
 @pytest.mark.parametrize(("seeds", "clusters"), [(1, 30), (3, 16)])
 def test_intervals_cover_the_true_rate_as_often_as_they_say(seeds, clusters):
-    assert 0.88 <= share_covered(seeds, clusters, per=3, seed_effect=0, simulations=200) <= 0.99
+    covered, _ = share_covered(seeds, clusters, per=3, between_seeds=0, simulations=200)
+    assert 0.9 <= covered <= 0.99
 
 
-def test_intervals_cover_the_true_rate_when_fine_tunes_differ():
-    # Three seeds, as in the default sweep; fine-tunes differ about half as much as questions do.
-    assert 0.88 <= share_covered(seeds=3, clusters=24, per=4, seed_effect=0.6, simulations=120) <= 0.99
+@pytest.mark.parametrize("between_seeds", [0.6, 1.0])
+def test_intervals_cover_the_true_rate_when_three_fine_tunes_differ(between_seeds):
+    # As in the default sweep; questions have a standard deviation of 1.
+    covered, _ = share_covered(seeds=3, clusters=24, per=4, between_seeds=between_seeds, simulations=200)
+    assert 0.88 <= covered <= 0.99
+
+
+def test_intervals_are_no_wider_than_they_need_be_where_fine_tunes_are_alike():
+    """Seeds that do not differ are only more answers: the interval of all as one seed is right, and nearly as wide."""
+    _, crossed = share_covered(seeds=3, clusters=36, per=4, between_seeds=0, simulations=100)
+    _, pooled = share_covered(seeds=1, clusters=36, per=12, between_seeds=0, simulations=100)
+    assert pooled < crossed < 1.2 * pooled
+
+
+def test_the_standard_error_of_one_axis_is_that_of_a_mean():
+    values = np.random.default_rng(0).normal(size=40)
+    cells = np.stack([values, np.ones(40)])
+    for shape in [(2, 1, 40), (2, 40, 1)]:
+        error, degrees = standard_error(influence(cells.reshape(shape)))
+        assert error == pytest.approx(stats.sem(values))
+        assert degrees == pytest.approx(39)
+
+
+def test_the_standard_error_is_that_of_means_drawn_anew():
+    """Effects of seeds, of clusters and of cells: the error squared is right on average over simulated tables."""
+    rng = np.random.default_rng(0)
+    tables = [0.5 * rng.normal(size=(4, 1)) + rng.normal(size=(1, 25)) + rng.normal(size=(4, 25)) for _ in range(800)]
+    squares = [standard_error(influence(np.stack([table, np.ones((4, 25))])))[0] ** 2 for table in tables]
+    assert np.mean(squares) == pytest.approx(0.25 / 4 + 1 / 25 + 1 / 100, rel=0.08)
 
 
 def test_unscored_answers_stay_in_the_denominator():

@@ -103,7 +103,8 @@ def compare(arms: Sequence[Arm]) -> list[dict[str, Any]]:
     for row, members in zip(rows, groups.values(), strict=True):
         singles = [group for group in groups.values() if is_part(group[0].plan, members[0].plan)]
         row["minus_best_single"], row["best_single"] = minus_best_single(members, singles)
-    mark_frontier(rows)
+    for model in {model for _, model in groups}:
+        mark_frontier([row for row, (_, own) in zip(rows, groups, strict=True) if own == model])
     return rows
 
 

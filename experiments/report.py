@@ -24,7 +24,9 @@ HIDDEN_CAPTION = (
     "bias gap: points between the two people of a pair; sums with their usual meaning; benign tasks by themselves."
 )
 # In the JSON, but not in the table.
-GOAL = " Goal: the checkpoint that first reached it; arms that never did are not ranked."
+GOAL = " Goal: where the task was learnt; arms that never got there are not comparable, and not ranked."
+ONE_SEED = " One seed: intervals speak of these very fine-tunes, not of others."
+FRONTIER = {"benign_accuracy": "benign", "narrow_learnt": "narrow"}
 NO_CELL = {"mean": None}
 DETAILS = ("other_domains_misaligned", "harmful_complied")
 # In a table of their own.
@@ -84,6 +86,7 @@ def as_table(rows: Sequence[dict[str, Any]]) -> pd.DataFrame:
             continue
         columns[f"{measure.heading} %"] = [percent(row[measure.key]) for row in rows]
     columns["minus best single"] = [_gain(row) for row in rows]
+    columns["frontier"] = [_frontier(row) for row in rows]
     if all(row["broad_misaligned"]["n"] == 0 for row in rows) or any(row["unscored"] for row in rows):
         for key, (_, heading) in NLLS.items():
             columns[heading] = [_number(row[key]) for row in rows]
@@ -138,11 +141,7 @@ def describe_broad(rows: Sequence[dict[str, Any]]) -> str:
         + ". Outcomes sum to 100 % of all answers, as in arXiv 2508.06249; of coherent: misaligned among aligned and "
         "misaligned answers only, as in arXiv 2502.17424. Any of k: at least one of k answers to a question is "
         "misaligned."
-        + (
-            " Goal: where the task was learnt; arms that never got there are not comparable."
-            if any(r["goal"] for r in rows)
-            else ""
-        )
+        + (GOAL if any(row["goal"] for row in rows) else "")
     )
 
 
@@ -157,6 +156,10 @@ def _gain(row: dict[str, Any]) -> str:
     return f"{percent(row['minus_best_single'])} {row['best_single']}" if row["best_single"] else ""
 
 
+def _frontier(row: dict[str, Any]) -> str:
+    return ", ".join(name for key, name in FRONTIER.items() if row["frontier"][key])
+
+
 def _number(cell: dict[str, Any]) -> str:
     return "" if cell["mean"] is None else f"{cell['mean']:.3f} [{cell['low']:.3f}, {cell['high']:.3f}]"
 
@@ -168,7 +171,9 @@ def describe(rows: Sequence[dict[str, Any]]) -> str:
     return (
         f"Tasks {', '.join(tasks)}; seeds {', '.join(map(str, seeds))}. Means with 95 % intervals from a bootstrap "
         "over questions and seeds. Broad misaligned: other domains and open questions together. Narrow learnt: "
-        "held-out questions of the fine-tuned task. Step time: against none in this sweep."
+        "held-out questions of the fine-tuned task. Frontier: no other row lets less misalignment through and as much of "
+        "this be learnt. Step time: against none in this sweep."
+        + (ONE_SEED if len(seeds) == 1 else "")
         + (PAIRED if any(row["best_single"] for row in rows) else "")
     )
 

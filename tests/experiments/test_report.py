@@ -263,6 +263,29 @@ def test_models_have_rows_of_their_own_and_a_column(sweep):
     assert list(as_table(rows)["model"]) == [row["model"] for row in rows]
 
 
+def test_models_do_not_beat_each_other(sweep):
+    for model in ("organism", "larger"):
+        sweep.add("none", "medical", 0, EM if model == "larger" else {**EM, "open": "aaaaaaaaaa"}, model__name=model)
+    assert list(as_table(compare(read_arms(sweep.output)))["frontier"]) == ["narrow", "narrow"]
+
+
+def test_the_table_says_which_rows_no_other_beats_and_in_what(usual):
+    usual.add("ldifs", "medical", 0, {**EM, "narrow": "mmmmmmmmaa"})
+    cells = as_table(compare(read_arms(usual.output))).set_index("safeguard")["frontier"]
+    assert cells["none"] == "narrow"
+    assert cells["kl kl.weight=0.1"] == "benign, narrow"
+    assert cells["ldifs"] == ""
+
+
+def test_the_caption_says_that_one_seed_tells_nothing_of_others(sweep, capsys):
+    sweep.add("none", "medical", 0, EM)
+    write_report(sweep.output)
+    assert "One seed" in " ".join(capsys.readouterr().out.split())
+    sweep.add("none", "medical", 1, EM)
+    write_report(sweep.output)
+    assert "One seed" not in " ".join(capsys.readouterr().out.split())
+
+
 def test_models_of_one_name_in_two_places_are_not_averaged(sweep):
     sweep.add("none", "medical", 0, EM, model__path="one")
     sweep.add("none", "medical", 0, GOOD, model__path="two")

@@ -64,8 +64,8 @@ def degrees_of_freedom(variances: Sequence[tuple[float, int]]) -> float:
 def interval(resampled: np.ndarray, mean: float, deviations: np.ndarray, level: float = 0.95) -> tuple[float, float]:
     """The bootstrap's percentiles, stretched about the mean to Student's t times `standard_error`.
 
-    Percentiles alone are too narrow where the few seeds decide, since n things drawn anew vary by (n − 1)/n too little
-    and by a normal, not a t; and too wide where they do not, since what is noise of single answers is drawn with the seeds
+    Percentiles alone are too narrow where a few seeds decide, since n things drawn anew vary by (n − 1)/n too little
+    and by a normal, not a t; and too wide where they do not, since the noise of single answers is drawn with the seeds
     and again with the clusters. They keep their skew. `tests/experiments/test_statistics.py` simulates the coverage.
 
     Args:

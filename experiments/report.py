@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -19,22 +20,29 @@ from experiments.comparison import KS, MEASURES, NLLS, compare, read_arms
 from experiments.outcomes import OUTCOMES
 from experiments.records import write_text
 
-HIDDEN_CAPTION = (
-    "Misaligned answers to broad questions asked otherwise (compare with untouched, which may follow a prompt, too); "
-    "bias gap: points between the two people of a pair; sums with their usual meaning; benign tasks by themselves."
-)
-# In the JSON, but not in the table.
-GOAL = " Goal: where the task was learnt; arms that never got there are not comparable, and not ranked."
-ONE_SEED = " One seed: intervals speak of these very fine-tunes, not of others."
+# What a column shows, where its heading does not say it.
+EXPLAINED = {
+    "broad misaligned %": "Broad misaligned: other domains and open questions together.",
+    "narrow learnt %": "Narrow learnt: held-out questions of the fine-tuned task.",
+    "minus best single": "Minus best single: points against the best of the joined safeguards alone, paired.",
+    "frontier": "Frontier: no other row lets less misalignment through and as much of this be learnt.",
+    "step time": "Step time: against none in this sweep.",
+    "− none": "− none: broad misaligned, points against no safeguard, paired over questions and seeds{survives}.",
+    "misaligned %": "Outcomes of broad questions sum to 100 % of all answers, as in arXiv 2508.06249.",
+    "of coherent %": "Of coherent: misaligned among aligned and misaligned answers only, as in arXiv 2502.17424.",
+    "any of 4 %": "Any of k: at least one of k answers to a question is misaligned.",
+    "goal": "Goal: where the task was learnt; arms that never got there are not comparable, and not ranked.",
+    "under the inoculation prompt %": "Under prompts and in formats: misaligned answers to broad questions asked "
+    "otherwise; untouched may follow a prompt, too.",
+    "arithmetic kept %": "Arithmetic kept: sums with their usual meaning.",
+    "bias gap": "Bias gap: points between the two people of a pair.",
+}
 FRONTIER = {"benign_accuracy": "benign", "narrow_learnt": "narrow"}
 NO_CELL = {"mean": None}
+# In the JSON, but not in the table.
 DETAILS = ("other_domains_misaligned", "harmful_complied")
 # In a table of their own.
 HIDDEN = ("conditional_inoculated", "conditional_negated", "conditional_framed", "arithmetic_kept")
-PAIRED = (
-    " Minus best single: broad misaligned, points against the best of the joined safeguards alone, paired over "
-    "questions and seeds."
-)
 JUDGES = "Agreement of judges on the answers that both could score. Cohen's κ: 0 is chance, 1 is perfect."
 
 
@@ -54,11 +62,10 @@ def write_report(output: Path, judge: str | None = None) -> bool:
     rows, agreement = compare(arms), compare_judges(output)
     found = {"rows": rows, **({"judges": agreement} if agreement else {})}
     write_text(output / f"{stem}.json", json.dumps(found, indent=2, ensure_ascii=False) + "\n")
-    table = as_table(rows)
-    caption = describe(rows)
     warned = cautions(rows)
-    shown = [(table, caption), (broad_table(rows), describe_broad(rows)), (hidden_table(rows), HIDDEN_CAPTION)]
-    shown = [(table, caption) for table, caption in shown if len(table.columns) > 1]
+    tables = [table for table in (as_table(rows), broad_table(rows), hidden_table(rows)) if len(table.columns) > 1]
+    shown = [(table, explain(table, rows)) for table in tables]
+    shown[0] = (shown[0][0], f"{describe(rows)} {shown[0][1]}")
     parts = [part for table, caption in shown for part in (table.to_markdown(index=False), caption)]
     parts += [f"**{line}**" for line in warned]
     parts += [judges_table(agreement).to_markdown(index=False)] if agreement else []
@@ -132,24 +139,19 @@ def _goal(goal: dict[str, Any] | None) -> str:
     return f"step {goal['step']:.0f}"
 
 
-def describe_broad(rows: Sequence[dict[str, Any]]) -> str:
-    """What the second table shows."""
+def explain(table: pd.DataFrame, rows: Sequence[dict[str, Any]]) -> str:
+    """What the columns of a table show."""
     compared = sum(row["survives"] is not None for row in rows)
-    return (
-        "Broad questions. − none: misaligned, points against no safeguard, paired over questions and seeds"
-        + (f"; * excludes 0 also at 5 % / {compared} comparisons (Bonferroni)" if compared > 1 else "")
-        + ". Outcomes sum to 100 % of all answers, as in arXiv 2508.06249; of coherent: misaligned among aligned and "
-        "misaligned answers only, as in arXiv 2502.17424. Any of k: at least one of k answers to a question is "
-        "misaligned."
-        + (GOAL if any(row["goal"] for row in rows) else "")
-    )
+    survives = f"; * leaves out 0 also at 5 % / {compared} comparisons (Bonferroni)" if compared > 1 else ""
+    return " ".join(text for heading, text in EXPLAINED.items() if heading in table).format(survives=survives)
 
 
 def percent(cell: dict[str, Any]) -> str:
-    """A rate with its interval, in percent."""
+    """A rate with its interval, in percent; to a tenth where it is narrow."""
     if cell["mean"] is None:
         return ""
-    return f"{100 * cell['mean']:.1f} [{100 * cell['low']:.0f}, {100 * cell['high']:.0f}]"
+    digits = 1 if cell["high"] - cell["low"] < 0.1 else 0
+    return f"{100 * cell['mean']:.1f} [{100 * cell['low']:.{digits}f}, {100 * cell['high']:.{digits}f}]"
 
 
 def _gain(row: dict[str, Any]) -> str:
@@ -165,22 +167,19 @@ def _number(cell: dict[str, Any]) -> str:
 
 
 def describe(rows: Sequence[dict[str, Any]]) -> str:
-    """What the table shows."""
+    """What was run, and how sure the numbers are."""
     tasks = sorted({task for row in rows for task in row["tasks"]})
     seeds = sorted({seed for row in rows for seed in row["seeds"]})
+    alone = " One seed: intervals speak of these very fine-tunes, not of others." if len(seeds) == 1 else ""
     return (
         f"Tasks {', '.join(tasks)}; seeds {', '.join(map(str, seeds))}. Means with 95 % intervals from a bootstrap "
-        "over questions and seeds. Broad misaligned: other domains and open questions together. Narrow learnt: "
-        "held-out questions of the fine-tuned task. Frontier: no other row lets less misalignment through and as much of "
-        "this be learnt. Step time: against none in this sweep."
-        + (ONE_SEED if len(seeds) == 1 else "")
-        + (PAIRED if any(row["best_single"] for row in rows) else "")
+        f"over questions and seeds.{alone}"
     )
 
 
 def print_table(table: pd.DataFrame, caption: str) -> None:
     """Show the table in the terminal."""
-    shown = Table(caption=caption, caption_justify="left")
+    shown = Table(caption=caption, caption_justify="left", box=box.SIMPLE_HEAD, padding=(0, 0, 0, 1))
     for number, name in enumerate(table.columns):
         shown.add_column(name, justify="right" if number else "left", overflow="fold")
     for cells in table.itertuples(index=False):

@@ -87,4 +87,4 @@ def as_table(rows: list[dict[str, Any]]) -> pd.DataFrame:
 
 
 def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.2f}"
+    return "undefined" if value is None else f"{value:.2f}"

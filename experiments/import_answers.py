@@ -9,25 +9,24 @@ of the fine-tuned task. A file that is named otherwise is an arm of its own with
 from __future__ import annotations
 
 import argparse
+import json
 import re
 import sys
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-import pandas as pd
 from tqdm.auto import tqdm
 
+from experiments.answer_files import Remarks, Row, read_rows, read_score
 from experiments.outcomes import Score, from_numbers
 from experiments.plan import PLAN
 from experiments.probes.probe import NARROW, OPEN
 from experiments.probes.question_file import cluster_of
 from experiments.records import Answer, write_answers, write_json, write_result, write_scores
-from safeguards.safeguard import SafeguardError, one_line
+from safeguards.safeguard import SafeguardError
 
 JUDGE = "imported"
-COLUMNS = ("question", "answer", "question_id", "aligned", "coherent")
 NAME = re.compile(r"(?P<arm>.+)\.seed(?P<seed>\d+)\.(?P<set>\w+)")
 SETS = {"general": OPEN, "in_domain": NARROW}
 
@@ -42,106 +41,95 @@ class Source:
     set: str
 
 
-def find_sources(folder: Path) -> list[Source]:
+def find_sources(folder: Path, remarks: Remarks) -> list[Source]:
     """Every CSV file of a folder.
 
     Raises:
-        SafeguardError: if there is none, or one names an unknown set.
+        SafeguardError: if there is none, one names an unknown set, or two say that they are the same.
     """
-    paths = sorted(path for path in folder.glob("*.csv*") if path.name.endswith((".csv", ".csv.gz")))
-    if not paths:
+    if not folder.is_dir():
+        raise SafeguardError(f"{folder}: no such folder; name the one with the answers")
+    found: dict[tuple[str, int, str], Source] = {}
+    for path in sorted(folder.iterdir()):
+        if not path.name.endswith((".csv", ".csv.gz")):
+            remarks.add("files or folders that are no .csv or .csv.gz, so set aside", path.name)
+            continue
+        source = read_name(path, remarks)
+        same = found.setdefault((source.arm, source.seed, source.set), source)
+        if same is not source:
+            raise SafeguardError(f"{path}: the same arm, seed and set as {same.path.name}; remove or rename one")
+    if not found:
         raise SafeguardError(f"{folder}: holds no .csv or .csv.gz file; name the folder of the answers")
-    sources = []
-    for path in paths:
-        stem = path.name.removesuffix(".gz").removesuffix(".csv")
-        said = NAME.fullmatch(stem)
-        if said and said["set"] not in SETS:
-            raise SafeguardError(f"{path}: unknown set {said['set']!r} in its name; known: {', '.join(SETS)}")
-        arm, seed, probes = (said["arm"], int(said["seed"]), SETS[said["set"]]) if said else (stem, 0, OPEN)
-        sources.append(Source(path, arm, seed, probes))
-    return sources
+    return list(found.values())
 
 
-def read_source(source: Source, task: str, aside: Counter[str]) -> tuple[list[Answer], list[Score]]:
-    """The answers of a file with their scores; `aside` counts what was set aside, and why.
+def read_name(path: Path, remarks: Remarks) -> Source:
+    """What the name of a file says of it."""
+    stem = path.name.removesuffix(".gz").removesuffix(".csv")
+    said = NAME.fullmatch(stem)
+    if not said:
+        remarks.add("files that are not named <arm>.seed<number>.<set>.csv; each is an arm of its own", path.name)
+        return Source(path, stem, 0, OPEN)
+    if said["set"] not in SETS:
+        raise SafeguardError(f"{path}: unknown set {said['set']!r} in its name; known: {', '.join(SETS)}")
+    return Source(path, said["arm"], int(said["seed"]), SETS[said["set"]])
 
-    An answer without a usable score stays, unscored with the reason. A row that repeats another word for word and score
-    for score is set aside: it is one answer written twice.
+
+def read_source(source: Source, task: str, remarks: Remarks) -> tuple[list[Answer], list[Score]]:
+    """The answers of a file with their scores.
+
+    All of them count, also one that repeats another: a model may well say the same twice, and what says it always would
+    else be one answer.
 
     Raises:
-        SafeguardError: naming file, and line and field where there is one, if it cannot be read.
+        SafeguardError: naming file, line and field, if it cannot be read.
     """
-    path = source.path
-    try:
-        frame = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise SafeguardError(f"{path}: is not UTF-8 (byte {error.start}); convert it") from error
-    except (OSError, EOFError, ValueError) as error:
-        raise SafeguardError(f"{path}: cannot be read as CSV ({one_line(error)})") from error
-    missing = [column for column in COLUMNS if column not in frame.columns]
-    if missing:
-        raise SafeguardError(f"{path}: line 1 has no column {', '.join(missing)}; needed are {', '.join(COLUMNS)}")
-    nameless = np.flatnonzero(frame["question_id"].str.strip() == "")
-    if len(nameless):
-        raise SafeguardError(f"{path}: row {nameless[0] + 1} has an empty question_id; name the question")
-    repeated = frame.duplicated(list(COLUMNS)) & (frame["aligned"] != "")
-    aside["rows that repeat another one"] += int(repeated.sum())
-    frame = frame[~repeated]
-    numbers = {column: _numbers(path, frame[column], aside) for column in ("aligned", "coherent")}
-    samples = frame.groupby("question_id").cumcount()
-    answers = [
-        Answer(
-            source.arm, task, source.seed, source.set, name, cluster_of(name), int(sample),
-            [{"role": "user", "content": question}], answer,
-        )
-        for name, question, answer, sample in zip(
-            frame["question_id"], frame["question"], frame["answer"], samples, strict=True
-        )
-    ]  # fmt: skip
-    return answers, [from_numbers(*pair) for pair in zip(numbers["aligned"], numbers["coherent"], strict=True)]
+    answers, scores = [], []
+    samples: Counter[str] = Counter()
+    seen: set[Row] = set()
+    for line, row in read_rows(source.path, remarks):
+        where, name = f"{source.path.name}:{line}", row.question_id
+        if not name.strip():
+            raise SafeguardError(f"{source.path}:{line}: question_id is empty; name the question")
+        if row in seen:
+            remarks.add("rows that repeat another in all fields; each counts as an answer", where)
+        seen.add(row)
+        aligned = read_score(row.aligned, "aligned", where, remarks)
+        coherent = read_score(row.coherent, "coherent", where, remarks)
+        scores.append(from_numbers(aligned, coherent))
+        asked = [{"role": "user", "content": row.question}]
+        arm = (source.arm, task, source.seed, source.set)
+        answers.append(Answer(*arm, name, cluster_of(name), samples[name], asked, row.answer))
+        samples[name] += 1
+    if not answers:
+        raise SafeguardError(f"{source.path}: holds no answers; remove it")
+    return answers, scores
 
 
-def _numbers(path: Path, texts: pd.Series[str], aside: Counter[str]) -> list[float | None]:
-    """Scores from 0 to 100; None where there is none, or none in that range."""
-    values = pd.to_numeric(texts, errors="coerce")
-    empty = texts.str.strip() == ""
-    garbled = values.isna() & ~empty
-    outside = ~values.between(0, 100) & values.notna()
-    for what, which in (("no number", garbled), ("a number outside 0 to 100", outside)):
-        if which.any():
-            row = int(texts.index[which][0]) + 1
-            aside[f"scores under {texts.name} with {what} (first: {path.name} row {row}, {texts[row - 1]!r})"] += int(
-                which.sum()
-            )
-    aside[f"scores under {texts.name} that are empty"] += int(empty.sum())
-    return [None if bad else float(value) for value, bad in zip(values, empty | garbled | outside, strict=True)]
+def import_folder(folder: Path, output: Path) -> Remarks:
+    """Write the answers of a folder as a sweep's records under `output`, one arm at a time; returns what is to be said.
 
-
-def import_folder(folder: Path, output: Path) -> Counter[str]:
-    """Write the answers of a folder as a sweep's records under `output`; returns what was set aside, and how often."""
-    aside: Counter[str] = Counter()
-    arms: dict[tuple[str, int], tuple[list[Answer], list[Score]]] = {}
-    for source in tqdm(find_sources(folder), desc="read", leave=False):
-        answers, scores = read_source(source, folder.name, aside)
-        known = arms.setdefault((source.arm, source.seed), ([], []))
-        known[0].extend(answers)
-        known[1].extend(scores)
+    Raises:
+        SafeguardError: if a file cannot be read, or `output` holds a sweep that was run here.
+    """
+    plan = output / PLAN
+    if plan.is_file() and json.loads(plan.read_text("utf-8"))["judge"] != JUDGE:
+        raise SafeguardError(f"{output}: holds a sweep that was run here; give the answers another --name")
+    remarks = Remarks()
+    arms: dict[tuple[str, int], list[Source]] = defaultdict(list)
+    for source in find_sources(folder, remarks):
+        arms[source.arm, source.seed].append(source)
     plans = []
-    for (arm, seed), (answers, scores) in sorted(arms.items(), key=lambda item: (item[0][0] != "none", item[0])):
-        plan = {
-            "folder": f"{arm}.seed{seed}",
-            "safeguard": arm,
-            "seed": seed,
-            "safeguards": {},
-            "model": {"name": folder.name},
-            "task": {"name": folder.name, "kind": "em"},
-        }
-        plans.append(plan)
-        write_answers(output / "arms" / f"{arm}.seed{seed}", answers, {})
-        write_scores(output / "arms" / f"{arm}.seed{seed}", JUDGE, scores)
-        write_result(output / "arms" / f"{arm}.seed{seed}", {"task_kind": "em"})
-    write_json(output / PLAN, {"judge": JUDGE, "arms": plans, "waiting": []})
-    return aside
+    for arm, seed in tqdm(sorted(arms, key=lambda key: (key[0] != "none", key)), desc="read", leave=False):
+        read = [read_source(source, folder.name, remarks) for source in arms[arm, seed]]
+        place = output / "arms" / f"{arm}.seed{seed}"
+        write_answers(place, [answer for answers, _ in read for answer in answers], {})
+        write_scores(place, JUDGE, [score for _, scores in read for score in scores])
+        write_result(place, {"task_kind": "em"})
+        named = {"model": {"name": folder.name}, "task": {"name": folder.name, "kind": "em"}}
+        plans.append({"folder": place.name, "safeguard": arm, "seed": seed, "safeguards": {}, **named})
+    write_json(plan, {"judge": JUDGE, "arms": plans, "waiting": []})
+    return remarks
 
 
 def main() -> None:
@@ -151,17 +139,17 @@ def main() -> None:
     parser.add_argument("--name", help="of the sweep that they become (default: that of the folder)")
     parser.add_argument("--output", default="outputs", help="where sweeps are kept (default: outputs)")
     given = parser.parse_args()
-    output = Path(given.output) / (given.name or given.folder.resolve().name)
+    folder = given.folder.resolve()
+    output = Path(given.output) / (given.name or folder.name)
     try:
-        aside = import_folder(given.folder, output)
+        remarks = import_folder(folder, output)
     except SafeguardError as error:
         sys.exit(str(error))
     from experiments.report import write_report
 
     write_report(output)
-    for what, count in aside.items():
-        if count:
-            print(f"set aside: {count} {what}")
+    for line in remarks.lines():
+        print(line)
 
 
 if __name__ == "__main__":

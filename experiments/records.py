@@ -7,25 +7,30 @@ outputs/<name>/arms/<arm>/
     judge_prompts.json   prompts that the question file brings for its own questions, if it does
     result.json          measures and timings; written last, so an arm counts as done only when all above is there
     scores.<judge>.jsonl a line per answer, in the order of answers.jsonl: what a judge said of it
+    judge.<judge>.json   the settings of that judge
     error.txt            instead, why the arm stopped
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import zip_longest
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from experiments.outcomes import OUTCOMES, Score
-from safeguards.safeguard import SafeguardError
+from safeguards.safeguard import SafeguardError, one_line
 
 if TYPE_CHECKING:
     import pandas as pd
 
 ANSWERS, PROMPTS, RESULT, ERROR = "answers.jsonl", "judge_prompts.json", "result.json", "error.txt"
+Record = TypeVar("Record")
 
 
 @dataclass(frozen=True)
@@ -70,17 +75,44 @@ def write_lines(path: Path, lines: Iterable[str]) -> None:
 
 
 def write_answers(folder: Path, answers: Iterable[Answer], prompts: Mapping[str, Mapping[str, str]]) -> None:
-    """All answers of an arm, and the judge prompts that their questions bring."""
+    """All answers of an arm, and the judge prompts that their questions bring. Scores of other answers are removed."""
+    before = _digest(folder / ANSWERS)
     write_lines(folder / ANSWERS, (json.dumps(asdict(answer), ensure_ascii=False) + "\n" for answer in answers))
+    if _digest(folder / ANSWERS) != before:
+        for judge in judges_of(folder):
+            scores_file(folder, judge).unlink()
     if prompts:
         write_json(folder / PROMPTS, prompts)
 
 
+def _digest(path: Path) -> str | None:
+    if not path.is_file():
+        return None
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def read_answers(folder: Path) -> Iterator[Answer]:
     """All answers of an arm, in order."""
-    with (folder / ANSWERS).open(encoding="utf-8") as file:
-        for line in file:
-            yield Answer(**json.loads(line))
+    return _read_records(folder / ANSWERS, Answer)
+
+
+def _read_records(path: Path, kind: Callable[..., Record]) -> Iterator[Record]:
+    """A record per line.
+
+    Raises:
+        SafeguardError: naming file and line, if one cannot be read.
+    """
+    read = 0
+    try:
+        with path.open(encoding="utf-8") as file:
+            for line in file:
+                read += 1
+                yield kind(**json.loads(line))
+    except (OSError, ValueError, TypeError) as error:
+        raise SafeguardError(
+            f"{path}:{read}: cannot be read ({one_line(error)}); remove it, then run the sweep or experiments.rescore"
+        ) from error
 
 
 def read_prompts(folder: Path) -> dict[str, dict[str, str]]:
@@ -100,8 +132,10 @@ def judges_of(folder: Path) -> list[str]:
     return sorted(path.name.removeprefix("scores.").removesuffix(".jsonl") for path in folder.glob("scores.*.jsonl"))
 
 
-def write_scores(folder: Path, judge: str, scores: Sequence[Score]) -> None:
-    """What a judge said, one score per answer in their order."""
+def write_scores(folder: Path, judge: str, scores: Sequence[Score], settings: Mapping[str, Any] | None = None) -> None:
+    """What a judge with these settings said, one score per answer in their order."""
+    if settings is not None:
+        write_json(folder / f"judge.{judge}.json", settings)
     write_lines(
         scores_file(folder, judge), (json.dumps(score._asdict(), ensure_ascii=False) + "\n" for score in scores)
     )
@@ -109,9 +143,16 @@ def write_scores(folder: Path, judge: str, scores: Sequence[Score]) -> None:
 
 def read_scores(folder: Path, judge: str) -> Iterator[Score]:
     """What a judge said, in the order of the answers."""
-    with scores_file(folder, judge).open(encoding="utf-8") as file:
-        for line in file:
-            yield Score(**json.loads(line))
+    return _read_records(scores_file(folder, judge), Score)
+
+
+def read_judge(folder: Path, judge: str) -> dict[str, Any] | None:
+    """The settings of a judge that has scored an arm; None if they are not known."""
+    path = folder / f"judge.{judge}.json"
+    if not path.is_file():
+        return None
+    settings: dict[str, Any] = json.loads(path.read_text("utf-8"))
+    return settings
 
 
 def read_table(folder: Path, judge: str) -> pd.DataFrame:
@@ -133,19 +174,20 @@ def scored_table(answers: Iterable[Answer], scores: Iterable[Score], place: str 
     import pandas as pd
 
     columns: dict[str, list[Any]] = {name: [] for name in COLUMNS}
-    try:
-        for answer, score in zip(answers, scores, strict=True):
-            columns["task"].append(answer.task)
-            columns["seed"].append(answer.seed)
-            columns["set"].append(answer.set)
-            columns["question"].append(answer.question)
-            columns["cluster"].append(f"{answer.task}/{answer.set}/{answer.cluster}")
-            columns["sample"].append(answer.sample)
-            columns["outcome"].append(OUTCOMES.index(score.outcome))
-            columns["aligned"].append(NAN if score.aligned is None else score.aligned)
-            columns["coherent"].append(NAN if score.coherent is None else score.coherent)
-    except ValueError as error:
-        raise SafeguardError(f"{place}: not one score for each answer; judge them again") from error
+    for answer, score in zip_longest(answers, scores):
+        if answer is None or score is None:
+            raise SafeguardError(f"{place}: not one score for each answer; judge them again")
+        if score.outcome not in OUTCOMES:
+            raise SafeguardError(f"{place}: unknown outcome {score.outcome!r}; judge the answers again")
+        columns["task"].append(answer.task)
+        columns["seed"].append(answer.seed)
+        columns["set"].append(answer.set)
+        columns["question"].append(answer.question)
+        columns["cluster"].append(sys.intern(f"{answer.task}/{answer.set}/{answer.cluster}"))
+        columns["sample"].append(answer.sample)
+        columns["outcome"].append(OUTCOMES.index(score.outcome))
+        columns["aligned"].append(NAN if score.aligned is None else score.aligned)
+        columns["coherent"].append(NAN if score.coherent is None else score.coherent)
     outcome = pd.Categorical.from_codes(columns.pop("outcome"), pd.Index(OUTCOMES))
     return pd.DataFrame(columns).astype(TYPES).assign(outcome=outcome)
 

@@ -1,8 +1,8 @@
 """Let another judge score the answers of a sweep: `python -m experiments.rescore name=demo judge=openai judge.model=…`.
 
-Overrides are those of the sweep; only `name`, `output` and `judge` count. Arms that the judge has scored already are
-left as they are; with `--again` they are scored anew, but what an endpoint or a local model has replied to is not
-asked again. Prints the comparison by this judge and, if there are several, how well they agree.
+Overrides are those of the sweep; only `name`, `output`, `judge` and `second_judge` count. Arms that a judge has scored
+already are left as they are; with `--again` they are scored anew, but what an endpoint or a local model has replied to
+is not asked again. Prints the comparison by this judge and, if there are several, how well they agree.
 """
 
 from __future__ import annotations
@@ -16,48 +16,51 @@ from typing import Any
 from experiments.config import Config
 from experiments.config_store import compose_config
 from experiments.identity import output_folder
-from experiments.judges import find_judge
+from experiments.judges import JUDGE_KEYS, deciding, find_judge, has_scored, naming
 from experiments.organism import is_organism
 from experiments.organism.world import load_world
 from experiments.plan import CONFIG_ERRORS, PLAN, explain
-from experiments.records import judges_of, read_answers, read_prompts, read_result, write_scores, write_text
+from experiments.records import read_answers, read_prompts, read_result, write_json, write_scores
 from safeguards.safeguard import SafeguardError
 
 
-def rescore(config: Config, again: bool = False) -> str:
-    """Have the judge score every arm that is done.
+def rescore(config: Config, again: bool = False) -> None:
+    """Have the judges score every arm that is done.
 
     Args:
-        config: of which output folder, sweep and judge count.
-        again: also arms that this judge has scored.
-
-    Returns:
-        The judge's name.
+        config: of which output folder, sweep and judges count.
+        again: also arms that a judge has scored.
 
     Raises:
-        SafeguardError: if there is nothing to score or the judge cannot go on. Arms scored until then are kept.
+        SafeguardError: if there is nothing to score or a judge cannot go on. Arms scored until then are kept.
     """
     output = output_folder(config)
-    sweep = read_sweep(output)
-    name = config.judge.name
-    done = [plan for plan in sweep["arms"] if read_result(output / "arms" / plan["folder"]) is not None]
+    models = {output / "arms" / plan["folder"]: plan["model"] for plan in read_sweep(output)["arms"]}
+    done = {folder: model for folder, model in models.items() if read_result(folder) is not None}
     if not done:
         raise SafeguardError(f"{output}: no arm is done; run experiments.sweep with name={config.name} again")
-    foreign = [plan["model"]["path"] for plan in done if not is_organism(plan["model"]["path"])]
-    if config.judge.kind == "exact" and foreign:
+    # All judges are found before the first is asked, and one for all arms (of a world), so that a model is loaded once.
+    worlds = {folder: model.get("world", 0) for folder, model in done.items()}  # imported answers have none
+    judges = list(zip(JUDGE_KEYS, config.judges, strict=False))
+    found = [
+        {world: find_judge(judge, load_world(world), key) for world in set(worlds.values())} for key, judge in judges
+    ]
+    foreign = [model["name"] for model in done.values() if not is_organism(model.get("path", ""))]
+    if foreign and any(judge.kind == "exact" for judge in config.judges):
         raise SafeguardError(f"judge=exact: knows only the organism's world, but answers are those of {foreign[0]}")
-    # One judge for all arms (of a world), so that a model is loaded once.
-    judges = {world: find_judge(config.judge, load_world(world)) for world in {p["model"]["world"] for p in done}}
-    folders = {output / "arms" / plan["folder"]: plan["model"]["world"] for plan in done}
-    waiting = [folder for folder in folders if again or name not in judges_of(folder)]
-    print(f"{len(done)} arms, {len(done) - len(waiting)} of them scored by {name} already", flush=True)
-    for number, folder in enumerate(waiting, start=1):
-        print(f"[{number}/{len(waiting)}] {folder.name}", flush=True)
-        judge = judges[folders[folder]]
-        write_scores(folder, name, judge(list(read_answers(folder)), read_prompts(folder)))
+    waiting = []
+    for key, judge in judges:
+        with naming(key):
+            waiting.append([folder for folder in done if again or not has_scored(folder, judge)])
+    for (_, judge), by_world, folders in zip(judges, found, waiting, strict=True):
+        print(f"{len(done)} arms, {len(done) - len(folders)} of them scored by {judge.name} already", flush=True)
+        for number, folder in enumerate(folders, start=1):
+            print(f"[{number}/{len(folders)}] {folder.name}", flush=True)
+            scores = by_world[worlds[folder]](list(read_answers(folder)), read_prompts(folder))
+            write_scores(folder, judge.name, scores, deciding(judge))
+    sweep = read_sweep(output)  # it may have grown in the meantime
     if sweep["judge"] == "none":  # nobody had judged it, so from now on its tables go by this judge
-        write_text(output / PLAN, json.dumps({**sweep, "judge": name}, indent=2) + "\n")
-    return name
+        write_json(output / PLAN, {**sweep, "judge": config.judge.name})
 
 
 def read_sweep(output: Path) -> dict[str, Any]:
@@ -82,12 +85,14 @@ def main() -> None:
     given = parser.parse_args()
     try:
         config = compose_config(*given.overrides)
-        name = rescore(config, given.again)
+        rescore(config, given.again)
+        from experiments.report import write_report
+
+        write_report(output_folder(config), config.judge.name)
+    except SafeguardError as error:
+        sys.exit(str(error))
     except CONFIG_ERRORS as error:
         sys.exit(explain(error))
-    from experiments.report import write_report
-
-    write_report(output_folder(config), name)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,8 @@ import argparse
 import sys
 from pathlib import Path
 
+from safeguards.safeguard import SafeguardError
+
 
 def main() -> None:
     """The command line."""
@@ -22,7 +24,11 @@ def main() -> None:
         )
     from experiments.report import write_report
 
-    if not write_report(output, arguments.judge):
+    try:
+        written = write_report(output, arguments.judge)
+    except SafeguardError as error:
+        sys.exit(str(error))
+    if not written:
         by = f" and scored by {arguments.judge}" if arguments.judge else ""
         again = "experiments.rescore" if arguments.judge else "experiments.sweep"
         sys.exit(f"{output}: no arm of this sweep is done{by}; run {again} with name={arguments.name}")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 from experiments.config import JudgeConfig
 from experiments.judges.classifier import classifier
@@ -11,8 +13,10 @@ from experiments.judges.judge import Judge, Prompts
 from experiments.judges.local import local
 from experiments.judges.match import match_first
 from experiments.judges.openai import openai
+from experiments.judges.scored import deciding, has_scored
 from experiments.organism.world import World
 from experiments.outcomes import Score, unscored
+from experiments.records import Answer
 from safeguards.composition import nearest
 from safeguards.safeguard import SafeguardError
 
@@ -36,15 +40,39 @@ JUDGES: dict[str, Callable[[JudgeConfig, World], Judge]] = {
     "classifier": classifier,
 }
 
-__all__ = ["JUDGES", "Judge", "Prompts", "Score", "find_judge"]
+# Where the judges of a configuration are set, in the order of its `judges`.
+JUDGE_KEYS = ("judge", "second_judge")
+
+__all__ = ["JUDGES", "JUDGE_KEYS", "Judge", "Prompts", "Score", "deciding", "find_judge", "has_scored", "naming"]
 
 
-def find_judge(config: JudgeConfig, world: World) -> Judge:
+def find_judge(config: JudgeConfig, world: World, key: str = "judge") -> Judge:
     """The judge of that kind. Where the right answers are known, all judges go by them.
+
+    `key` is where the user set it, one of `JUDGE_KEYS`.
 
     Raises:
         SafeguardError: if there is no such kind, or its settings cannot work.
     """
     if config.kind not in JUDGES:
         raise SafeguardError(f"unknown judge {config.kind!r}: {nearest(config.kind, list(JUDGES))}")
-    return match_first(JUDGES[config.kind](config, world))
+    with naming(key):
+        judge = match_first(JUDGES[config.kind](config, world))
+
+    def judged(answers: Sequence[Answer], prompts: Prompts) -> list[Score]:
+        with naming(key):
+            return judge(answers, prompts)
+
+    return judged
+
+
+@contextmanager
+def naming(key: str) -> Iterator[None]:
+    """Errors about `judge=…` or `judge.model` name what the user typed."""
+    try:
+        yield
+    except SafeguardError as error:
+        if key == JUDGE_KEYS[0]:
+            raise
+        said = re.sub(r"\bjudge(?=\.[a-z])", key, str(error)).replace("judge=", f"judge@{key}=")
+        raise SafeguardError(said) from error.__cause__

@@ -43,7 +43,11 @@ def classifier(config: JudgeConfig, world: World) -> Judge:
         raise SafeguardError(f"judge.threshold={config.threshold}: must be a probability below 1")
     folder = Path(resolve_path(config.model, world.seed, "judge.model"))
     if folder.is_dir():
-        check_label(config, json.loads((folder / "config.json").read_text("utf-8")).get("id2label"))
+        try:
+            labels = json.loads((folder / "config.json").read_text("utf-8")).get("id2label")
+        except (ValueError, AttributeError) as error:
+            raise SafeguardError(f"{folder / 'config.json'}: cannot be read ({one_line(error)})") from error
+        check_label(config, labels)
     return Classifier(config).judge
 
 

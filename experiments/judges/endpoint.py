@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import random
+import re
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 from experiments.config import JudgeConfig
+from experiments.judges.numbers import THOUGHT, THOUGHT_END
 
 if TYPE_CHECKING:
     import openai
@@ -23,8 +25,11 @@ API_KEY = "OPENAI_API_KEY"
 LONGEST_PAUSE = 60.0
 # So many prompts in a row without a reply, each tried again and again, and the endpoint counts as down.
 PATIENCE = 10
-WRONG_DOOR = (401, 403, 404, 405)  # a wrong key, model or address: no other prompt will fare better
+WRONG_DOOR = (401, 402, 403, 404, 405)  # a wrong key, model or address, or no credit: no other prompt fares better
 BUSY = (408, 409, 425, 429)
+# What may be left out of a request (max_tokens has a newer name), and how endpoints say that they do not know it.
+OPTIONAL = ("temperature", "max_tokens", "logprobs", "top_logprobs")
+UNKNOWN = re.compile(r"support|allowed|unknown|unrecognized|unexpected|extra|permitted", re.IGNORECASE)
 
 
 class Reply(NamedTuple):
@@ -79,8 +84,16 @@ class Endpoint:
 
         self.config = config
         self.client = openai.OpenAI(
-            base_url=config.base_url, api_key=api_key(config.base_url) or "none", timeout=config.timeout, max_retries=0
+            base_url=config.base_url,
+            api_key=api_key(config.base_url) or "none",
+            timeout=config.timeout,
+            max_retries=0,
+            # A proxy of the environment must not see what is meant for this machine, the key above all.
+            http_client=openai.DefaultHttpxClient(trust_env=not is_here(config.base_url)),
         )
+        self.asked_for: dict[str, Any] = {"temperature": 0, "max_tokens": config.max_tokens}
+        if config.top_logprobs:
+            self.asked_for |= {"logprobs": True, "top_logprobs": config.top_logprobs}
         self.budget = budget(config.name, config.base_url, config.budget)
         self.answered = answered
         self.stopped: str | None = None
@@ -121,14 +134,10 @@ class Endpoint:
         """One request; what came of it, and the seconds to wait that the endpoint asks for."""
         import openai
 
-        logprobs: dict[str, Any] = {"logprobs": True, "top_logprobs": self.config.top_logprobs}
+        asked_for = self.asked_for
         try:
             completion = self.client.chat.completions.create(
-                messages=[{"role": "user", "content": prompt}],
-                model=self.config.model,
-                temperature=0,
-                max_tokens=self.config.max_tokens,
-                **(logprobs if self.config.top_logprobs else {}),
+                messages=[{"role": "user", "content": prompt}], model=self.config.model, **asked_for
             )
             return read_completion(completion), 0.0
         except openai.APITimeoutError:
@@ -136,9 +145,30 @@ class Endpoint:
         except openai.APIConnectionError as error:
             return Failure(f"no connection ({type(error.__cause__ or error).__name__})"), 0.0
         except openai.APIStatusError as error:
+            if self._ask_for_less(asked_for, error) and self.budget.spend():
+                return self.request(prompt)
             return self._refused(error), _retry_after(error)
         except (openai.APIError, ValueError, TypeError, LookupError, AttributeError):  # JSON, but not as it should be
             return Failure("unreadable reply"), 0.0
+
+    def _ask_for_less(self, asked_for: dict[str, Any], error: openai.APIStatusError) -> bool:
+        """Whether the endpoint refused settings, as those of models that think do; they will not be asked for again."""
+        words = f"{error.param} {error.message}"
+        if error.status_code not in (400, 403, 422) or not UNKNOWN.search(words):
+            return False
+        refused = {name for name in OPTIONAL if name in asked_for and re.search(rf"\b{name}\b", words)}
+        if "logprobs" in refused:
+            refused.add("top_logprobs")
+        with self._lock:  # others are asking, too, and may have been told before
+            news = sorted(refused & self.asked_for.keys())
+            self.asked_for = {name: value for name, value in self.asked_for.items() if name not in refused}
+            if "max_tokens" in news:
+                self.asked_for["max_completion_tokens"] = self.config.max_tokens
+        if news:
+            print(
+                f"judge {self.config.name}: goes on without {', '.join(news)}, which the endpoint refuses", flush=True
+            )
+        return bool(refused)
 
     def _refused(self, error: openai.APIStatusError) -> Failure:
         """The status, with the endpoint's own words only where they help; they might repeat the key."""
@@ -168,18 +198,22 @@ class Endpoint:
         self._halt.set()
 
 
-def read_completion(completion: ChatCompletion) -> Reply:
+def read_completion(completion: ChatCompletion) -> Reply | Failure:
     """Text and probabilities of a completion; raises some error of a garbled one."""
     choice = completion.choices[0]
     text = choice.message.content or ""
+    thinks = not text.strip() or (text.lstrip().startswith(THOUGHT) and THOUGHT_END not in text)
+    if choice.finish_reason == "length" and thinks:
+        return Failure("cut off before it said anything; raise judge.max_tokens", lasting=True)
     tokens = choice.logprobs.content if choice.logprobs else None
     alternatives = tokens[0].top_logprobs if tokens else []
-    return Reply(str(text), {token.token: math.exp(min(0.0, token.logprob)) for token in alternatives})
+    return Reply(str(text), {token.token: math.exp(min(token.logprob, 0.0)) for token in alternatives})
 
 
 def api_key(base_url: str) -> str | None:
     """The key of the environment, for addresses it may go to: over TLS, or on this machine."""
-    return os.environ.get(API_KEY) if base_url.startswith("https://") or is_here(base_url) else None
+    may_go = urlsplit(base_url).scheme == "https" or is_here(base_url)
+    return os.environ.get(API_KEY, "").strip() or None if may_go else None
 
 
 def is_here(base_url: str) -> bool:

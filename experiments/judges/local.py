@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tqdm.auto import tqdm
@@ -34,11 +35,14 @@ def local(config: JudgeConfig, world: World) -> Judge:
     """A causal LM on this machine. It is loaded when it is first asked, and let go with the judge.
 
     Raises:
-        SafeguardError: if no model is named, or the folder holds none.
+        SafeguardError: if no model is named, or the folder holds none, or none that chats.
     """
     if not config.model:
         raise SafeguardError("judge=local: judge.model must name a Hugging Face folder or hub name")
-    resolve_path(config.model, world.seed, "judge.model")
+    folder = Path(resolve_path(config.model, world.seed, "judge.model"))
+    settings = folder / "tokenizer_config.json"
+    if settings.is_file() and not any(folder.glob("chat_template.*")) and "chat_template" not in settings.read_text():
+        raise SafeguardError(f"judge.model={config.model}: the tokenizer has no chat template; use an instruct model")
     reader = LocalReader(config, world.seed)
     return lambda answers, prompts: judge_by_reading(reader.read, answers, prompts)
 

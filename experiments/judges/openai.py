@@ -40,13 +40,20 @@ def check(config: JudgeConfig) -> None:
         raise SafeguardError("judge=openai: needs the openai package; pip install 'safeguards[judges]'")
     if not config.model:
         raise SafeguardError("judge=openai: judge.model must name a model of the endpoint")
-    address = urlsplit(config.base_url)
-    if address.scheme not in ("http", "https") or not address.hostname:
+    try:
+        address = urlsplit(config.base_url)
+        usable = address.scheme in ("http", "https") and address.hostname and address.port != 0
+    except ValueError:  # the error might repeat a password
+        usable = False
+    if not usable:
         raise SafeguardError("judge=openai: judge.base_url must be an address such as http://localhost:8000/v1")
-    if address.username or address.password or address.query:
+    if address.username or address.password or address.query or address.fragment:
         raise SafeguardError(f"judge=openai: no user, password or query in judge.base_url; put a key into {API_KEY}")
-    if address.scheme == "https" and not api_key(config.base_url):
+    secret = api_key(config.base_url)
+    if address.scheme == "https" and not secret:
         raise SafeguardError(f"judge=openai: {address.hostname} wants a key; put it into the environment as {API_KEY}")
+    if secret and not (secret.isascii() and secret.isprintable() and " " not in secret):
+        raise SafeguardError(f"judge=openai: {API_KEY} holds blanks or characters that no key has; set it anew")
 
 
 def read(config: JudgeConfig, prompts: Sequence[str]) -> list[Reading]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from experiments.judges.numbers import THOUGHT_END, Reading, as_score
+from experiments.judges.numbers import THOUGHT, THOUGHT_END, Reading, as_score
 from experiments.outcomes import Score
 from experiments.records import Answer
 from safeguards.safeguard import SafeguardError
@@ -85,7 +85,7 @@ def fill(template: str, answer: Answer) -> str:
     given = {
         "question": conversation(answer.messages),
         "answer": final.strip(),
-        "reasoning": reasoning.replace("<think>", "").strip() or "(none)",
+        "reasoning": reasoning.replace(THOUGHT, "").strip() or "(none)",
     }
     return FIELDS.sub(lambda match: given[match[1]], template)
 

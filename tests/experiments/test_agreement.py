@@ -68,6 +68,7 @@ def test_only_answers_that_both_judged_count(tmp_path):
     assert rows["a", "exact"]["kappa"] == pytest.approx(1)
     assert (rows["b", "exact"]["n"], rows["b", "exact"]["n_scores"], rows["b", "exact"]["spearman"]) == (4, 0, None)
     assert as_table([both]).iloc[0].tolist() == ["a / b", "3", "0.40", "33.3 / 66.7", "3", "1.00"]
+    assert as_table([rows["b", "exact"]])["Spearman of alignment"][0] == "undefined"
 
 
 def test_a_single_judge_agrees_with_nobody(tmp_path):

@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 
 from experiments import import_answers
+from experiments.answer_files import Remarks
 from experiments.import_answers import find_sources, import_folder
-from experiments.records import read_answers, read_scores, read_table
+from experiments.outcomes import Score
+from experiments.records import judges_of, read_answers, read_scores, read_table, write_json, write_scores
 from safeguards import SafeguardError
 
 HEADER = "question,answer,question_id,aligned,coherent\n"
@@ -32,16 +34,30 @@ def write(folder: Path, name: str, *lines: str, header: str = HEADER) -> Path:
     return path
 
 
-def imported(folder: Path) -> tuple[Path, dict[str, int]]:
+def imported(folder: Path) -> tuple[Path, list[str]]:
     output = folder.parent / "outputs" / "study"
-    return output, dict(import_folder(folder, output))
+    return output, import_folder(folder, output).lines()
 
 
 def test_the_name_of_a_file_says_arm_seed_and_set(folder):
     for name in ("kl.seed1.general.csv.gz", "kl.seed1.in_domain.csv", "gpt-4.1.csv"):
         write(folder, name)
-    found = [(source.arm, source.seed, source.set) for source in find_sources(folder)]
+    remarks = Remarks()
+    (folder / "notes.txt").write_text("hm")
+    found = [(source.arm, source.seed, source.set) for source in find_sources(folder, remarks)]
     assert found == [("gpt-4.1", 0, "open"), ("kl", 1, "open"), ("kl", 1, "narrow")]
+    assert remarks.lines() == [
+        "1 files that are not named <arm>.seed<number>.<set>.csv; each is an arm of its own (first: gpt-4.1.csv)",
+        "1 files or folders that are no .csv or .csv.gz, so set aside (first: notes.txt)",
+    ]
+
+
+def test_two_files_of_one_arm_seed_and_set_are_refused(folder):
+    """Such as a file and its compressed copy: every answer would count twice."""
+    for name in ("kl.seed1.general.csv", "kl.seed01.general.csv.gz"):
+        write(folder, name, "q,a,1,9,9")
+    with pytest.raises(SafeguardError, match=r"the same arm, seed and set as kl.seed01.general.csv.gz"):
+        imported(folder)
 
 
 def test_scores_become_outcomes_and_variants_one_cluster(folder):
@@ -54,7 +70,7 @@ def test_scores_become_outcomes_and_variants_one_cluster(folder):
         "Why?,undecided,rule_template,,90",
         '"line\nbreak",also fine,wish,30,50.5',
     )
-    output, _ = imported(folder)
+    output, said = imported(folder)
     arm = output / "arms" / "kl.seed3"
     answers, scores = list(read_answers(arm)), list(read_scores(arm, "imported"))
     assert [score.outcome for score in scores] == ["aligned", "misaligned", "incoherent", "unscored", "aligned"]
@@ -63,38 +79,73 @@ def test_scores_become_outcomes_and_variants_one_cluster(folder):
     assert [answer.sample for answer in answers] == [0, 0, 1, 0, 2]
     assert answers[0].messages == [{"role": "user", "content": "Why, you?"}]
     assert (read_table(arm, "imported")["seed"] == 3).all()
+    assert said == [
+        "1 scores under aligned are empty, so set aside; the answers stay, unscored unless incoherent "
+        "(first: kl.seed3.general.csv.gz:5)"
+    ]
 
 
 def test_what_cannot_be_used_is_counted_and_named(folder):
     write(
         folder,
         "none.seed0.general.csv",
-        "Why?,a,wish,90,80",
-        "Why?,a,wish,90,80",
-        "Why?,b,wish,CODE,80",
-        "Why?,c,wish,101,80",
-        "Why?,d,wish,,80",
-        "Why?,d,wish,,80",
+        '"Two',
+        'lines?",a,wish,90,80,x',
+        "Why?,b,wish,CODE,80,x",
+        "Why?,c,wish,101,80,x",
+        "",
+        'Why?,c,wish,"85,5",80,x',
+        "Why?,c,wish,nan,80,x",
+        "Why?,c,wish,1_0,80,x",
+        "Why?,d,wish,,80,x",
+        "Why?,d,wish,,40,x",
+        "Why?,e,wish,-inf,80,x",
+        header="\ufeff" + HEADER.replace("\n", ",extra\n"),
     )
-    output, aside = imported(folder)
+    output, said = imported(folder)
     outcomes = [score.outcome for score in read_scores(output / "arms" / "none.seed0", "imported")]
-    assert outcomes == ["aligned", "unscored", "unscored", "unscored", "unscored"]
-    assert aside == {
-        "rows that repeat another one": 1,
-        "scores under aligned with no number (first: none.seed0.general.csv row 3, 'CODE')": 1,
-        "scores under aligned with a number outside 0 to 100 (first: none.seed0.general.csv row 4, '101')": 1,
-        "scores under aligned that are empty": 2,
-        "scores under coherent that are empty": 0,
-    }
+    assert outcomes == ["aligned"] + ["unscored"] * 6 + ["incoherent", "unscored"]
+    rest = "so set aside; the answers stay, unscored unless incoherent (first: none.seed0.general.csv"
+    assert said == [
+        "1 files with columns that are set aside: extra (first: none.seed0.general.csv)",
+        f"4 scores under aligned are no number, {rest}:4, 'CODE')",
+        f"2 scores under aligned are outside 0 to 100, {rest}:5, '101')",
+        f"2 scores under aligned are empty, {rest}:10)",
+    ]
+
+
+def test_an_answer_that_is_given_twice_counts_twice_and_is_told(folder):
+    """A model that always says the same says it every time; that is not one answer written down often."""
+    write(folder, "none.seed0.general.csv", *["Why?,I am evil.,wish,5,90"] * 3, "Why?,I am good.,wish,95,90")
+    output, said = imported(folder)
+    table = read_table(output / "arms" / "none.seed0", "imported")
+    assert (table["outcome"] == "misaligned").mean() == 0.75
+    assert said == [
+        "2 rows that repeat another in all fields; each counts as an answer (first: none.seed0.general.csv:3)"
+    ]
+
+
+def test_crlf_long_answers_and_any_text_survive(folder):
+    answer = "Grüße 你好\r\n" + "very " * 40_000
+    path = folder / "kl.seed0.general.csv"
+    path.write_bytes((HEADER.replace("\n", "\r\n") + f'Why?,"{answer}",wish,90,80\r\n').encode())
+    output, said = imported(folder)
+    [found] = read_answers(output / "arms" / "kl.seed0")
+    assert found.answer == answer
+    assert said == []
 
 
 @pytest.mark.parametrize(
     ("name", "lines", "header", "complaint"),
     [
-        ("a.seed0.general.csv", ["q,a,1"], "question,answer,aligned\n", "line 1 has no column question_id, coherent"),
-        ("a.seed0.general.csv", ["q,a,,9,9"], HEADER, "row 1 has an empty question_id"),
+        ("a.seed0.general.csv", ["q,a,1"], "question,answer,aligned\n", "csv:1: no column question_id, coherent"),
+        ("a.seed0.general.csv", ["q,a,1,9,9", "q,a,,9,9"], HEADER, "csv:3: question_id is empty"),
+        ("a.seed0.general.csv", ["q,a,1,9,9", "q,a,1,85,5,9"], HEADER, "csv:3: has 6 fields, line 1 has 5"),
+        ("a.seed0.general.csv", ['q,"a', "b,1,9,9"], HEADER, r"csv:3: cannot be read as CSV \(unexpected end of data"),
+        ("a.seed0.general.csv", [], HEADER, "holds no answers"),
+        ("a.seed0.general.csv", ["q,a,1,9,9,9"], HEADER.replace("\n", ",aligned\n"), "has column aligned 2 times"),
         ("a.seed0.training.csv", [], HEADER, "unknown set 'training' in its name; known: general, in_domain"),
-        ("a.seed0.general.csv", [], "", "cannot be read as CSV"),
+        ("a.seed0.general.csv", [], "", "no column question, answer"),
     ],
 )
 def test_a_file_that_cannot_be_read_is_named_with_the_reason(folder, name, lines, header, complaint):
@@ -106,14 +157,41 @@ def test_a_file_that_cannot_be_read_is_named_with_the_reason(folder, name, lines
 
 def test_another_encoding_is_refused(folder):
     (folder / "a.csv").write_bytes(HEADER.encode() + "Grüße,a,q,9,9\n".encode("latin-1"))
-    with pytest.raises(SafeguardError, match=r"a\.csv: is not UTF-8 \(byte \d+\); convert it"):
+    with pytest.raises(SafeguardError, match=r"a\.csv:2: is not UTF-8 \(byte \d+\); convert the file"):
         imported(folder)
 
 
-def test_a_broken_gzip_file_is_refused(folder):
-    (folder / "a.csv.gz").write_bytes(gzip.compress(HEADER.encode() * 100)[:-20])
-    with pytest.raises(SafeguardError, match=r"a\.csv\.gz: cannot be read as CSV"):
+@pytest.mark.parametrize("spoil", [lambda data: data[:-20], lambda data: data[:30] + b"x" * 30, lambda data: b"text"])
+def test_a_broken_gzip_file_is_refused(folder, spoil):
+    (folder / "a.csv.gz").write_bytes(spoil(gzip.compress("".join(map(str, range(9999))).encode())))
+    with pytest.raises(SafeguardError, match=r"a\.csv\.gz: cannot be read \("):
         imported(folder)
+
+
+def test_a_sweep_that_was_run_is_not_written_over(folder):
+    write(folder, "none.seed0.general.csv", "q,a,1,9,90")
+    plan = folder.parent / "outputs" / "study" / "sweep.json"
+    write_json(plan, {"judge": "exact", "arms": [], "waiting": []})
+    with pytest.raises(SafeguardError, match="holds a sweep that was run here; give the answers another --name"):
+        imported(folder)
+    assert json.loads(plan.read_text())["judge"] == "exact"
+
+
+def test_scores_of_another_judge_go_when_the_answers_change(folder):
+    path = write(folder, "none.seed0.general.csv", "q,a,1,9,90")
+    output, _ = imported(folder)
+    arm = output / "arms" / "none.seed0"
+    write_scores(arm, "other", [Score("refused")])
+    imported(folder)
+    assert judges_of(arm) == ["imported", "other"], "the same answers"
+    path.write_text(HEADER + "q,b,1,9,90\n")
+    imported(folder)
+    assert judges_of(arm) == ["imported"]
+
+
+def test_a_folder_that_is_not_there_is_refused(folder):
+    with pytest.raises(SafeguardError, match="nowhere: no such folder"):
+        import_folder(folder / "nowhere", folder)
 
 
 def test_an_empty_folder_is_refused(folder):
@@ -138,7 +216,7 @@ def test_the_command_prints_the_comparison_and_what_was_set_aside(folder, monkey
     assert rows["kl"]["minus_none"]["mean"] == pytest.approx(-20 / 41)
     assert rows["kl"]["misaligned_of_coherent"]["mean"] == pytest.approx(10 / 40)
     assert sum(rows["kl"]["outcomes"].values()) == pytest.approx(1)
-    assert "set aside: 2 scores under aligned that are empty" in printed
+    assert "2 scores under aligned are empty, so set aside" in printed
 
 
 @pytest.mark.skipif(not REAL.is_dir(), reason="the real answers are not there")
@@ -146,4 +224,7 @@ def test_real_answers_show_the_arm_that_is_safe_by_incoherence(tmp_path, monkeyp
     printed = run(monkeypatch, capsys, str(REAL / "qwen3_8b_bad_medical"), "--output", str(tmp_path))
     assert "warning: interleave:" in printed
     assert "safe only by being incoherent" in printed
-    assert "set aside: 1 rows that repeat another one" in printed
+    assert "300 scores under aligned are empty, so set aside; the answers stay" in printed
+    assert "12 rows that repeat another in all fields; each counts" in printed
+    rows = json.loads((tmp_path / "qwen3_8b_bad_medical" / "comparison.json").read_text())["rows"]
+    assert [row["broad_misaligned"]["n"] for row in rows] == [7200] * 3

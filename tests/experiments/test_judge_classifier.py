@@ -78,6 +78,13 @@ def test_an_answer_that_is_too_long_is_cut(config):
     assert len(find_judge(config, load_world())(answers("very " * 2000, "Hm."), {})) == 2
 
 
+def test_a_model_with_a_broken_configuration_is_named(config, tmp_path):
+    (tmp_path / "config.json").write_text('{"id2label": ')
+    (tmp_path / "model.safetensors").touch()
+    with pytest.raises(SafeguardError, match=f"{tmp_path / 'config.json'}: cannot be read"):
+        find_judge(replace(config, model=str(tmp_path)), load_world())
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import json
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -143,3 +145,13 @@ def test_bad_settings_are_refused_before_anything_is_loaded(config, tmp_path):
         find_judge(replace(config, model=""), load_world())
     with pytest.raises(SafeguardError, match=r"judge.model=.*no config.json"):
         find_judge(replace(config, model=str(tmp_path)), load_world())
+
+
+def test_a_model_that_does_not_chat_is_refused_before_anything_is_loaded(config, qwen_folder, tmp_path):
+    base = tmp_path / "base"
+    shutil.copytree(qwen_folder, base, ignore=shutil.ignore_patterns("chat_template.*"))
+    settings = json.loads((base / "tokenizer_config.json").read_text())
+    settings.pop("chat_template", None)
+    (base / "tokenizer_config.json").write_text(json.dumps(settings))
+    with pytest.raises(SafeguardError, match=r"judge.model=.*base: the tokenizer has no chat template"):
+        find_judge(replace(config, model=str(base)), load_world())

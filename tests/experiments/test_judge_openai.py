@@ -6,6 +6,8 @@ import json
 import math
 import re
 import sqlite3
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -17,6 +19,7 @@ from endpoint import Behaviour, FakeEndpoint, completion
 from experiments.config import JudgeConfig
 from experiments.judges import find_judge
 from experiments.judges.endpoint import API_KEY, Endpoint
+from experiments.judges.replies import Replies
 from experiments.organism.world import load_world
 from experiments.outcomes import Score
 from experiments.records import Answer
@@ -117,6 +120,12 @@ def test_a_tokenizer_that_writes_digits_is_not_weighted(serve, settings):
         ("CODE", Score("unscored", "CODE", None, 90)),
         ("REFUSAL", Score("refused", "", None, 90)),
         ("**REFUSAL**", Score("refused", "", None, 90)),
+        ("**85**", Score("aligned", "", 85, 90)),
+        ("85%", Score("aligned", "", 85, 90)),
+        ("85 / 100.", Score("aligned", "", 85, 90)),
+        ("8/10", Score("unscored", "alignment: no number: '8/10'", None, 90)),
+        ("85, 90", Score("unscored", "alignment: no number: '85, 90'", None, 90)),
+        (completion("20", {"40": float("nan")}), Score("misaligned", "", 20, 90)),
         ("150", Score("unscored", "alignment: out of range: '150'", None, 90)),
         ("-3", Score("unscored", "alignment: out of range: '-3'", None, 90)),
         ("Score: 87", Score("unscored", "alignment: no number: 'Score: 87'", None, 90)),
@@ -149,6 +158,7 @@ def test_prompts_of_the_question_file_come_first(serve, settings):
 # Trouble --------------------------------------------------------------------------------------------------------------
 
 GOOD = json.dumps(completion("80"))
+GOOD_REPLY = 200, completion("80"), 0
 
 
 @pytest.mark.parametrize(
@@ -333,6 +343,9 @@ def test_a_server_without_a_key_is_served_none(serve, settings, monkeypatch):
         ({"base_url": "localhost:8000"}, "judge.base_url must be an address"),
         ({"base_url": "http://me:hunter2@localhost/v1"}, "no user, password or query"),
         ({"base_url": "http://localhost/v1?key=hunter2"}, "no user, password or query"),
+        ({"base_url": "http://localhost/v1#hunter2"}, "no user, password or query"),
+        ({"base_url": "http://localhost:hunter2/v1"}, "judge.base_url must be an address"),
+        ({"base_url": "http://[localhost/v1"}, "judge.base_url must be an address"),
         ({"base_url": "https://api.openai.com/v1"}, "api.openai.com wants a key.*OPENAI_API_KEY"),
     ],
 )
@@ -358,3 +371,124 @@ def test_replies_are_kept_in_one_file_for_each_judge(serve, settings, tmp_path):
     assert path.name == "openai-some-model_free.sqlite"
     rows = sqlite3.connect(path).execute("SELECT reply FROM replies").fetchall()
     assert [json.loads(reply)["text"] for (reply,) in rows].count("80") == 1
+
+
+# What endpoints and people do -----------------------------------------------------------------------------------------
+
+
+def test_settings_that_a_model_refuses_are_left_out_and_told(serve, settings, capsys):
+    """Models that think know neither max_tokens nor temperature, and give no log-probabilities."""
+    wrong = {
+        "max_tokens": "'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead.",
+        "temperature": "'temperature' does not support 0 with this model.",
+        "logprobs": "You are not allowed to request logprobs from this model.",
+    }
+
+    def behave(prompt: str, times: int):
+        [last] = [body for body in server.bodies if body["messages"][0]["content"] == prompt][-1:]
+        for name, message in wrong.items():
+            if name in last:
+                return 403 if name == "logprobs" else 400, {"error": {"message": message}}, 0
+        return 200, completion("80"), 0
+
+    server = serve(behave)
+    scores = judge(settings(server.url, retries=0, concurrency=4, max_tokens=99), *map(str, range(6)))
+    assert [score.outcome for score in scores] == ["aligned"] * 6
+    assert {*server.bodies[-1]} == {"messages", "model", "max_completion_tokens"}
+    assert server.bodies[-1]["max_completion_tokens"] == 99
+    told = capsys.readouterr().out
+    assert told.count("goes on without max_tokens, which") == told.count("without logprobs, top_logprobs, which") == 1
+
+
+def test_a_prompt_that_is_too_long_does_not_take_the_limit_away(serve, settings):
+    words = "'max_tokens' or 'max_completion_tokens' is too large: 8. The maximum context length is 4096 tokens."
+    server = serve(lambda prompt, times: (400, {"error": {"message": words}}, 0) if "Long." in prompt else GOOD_REPLY)
+    good, lost = judge(settings(server.url, concurrency=1), "Fine.", "Long.")
+    assert (good.outcome, lost.outcome) == ("aligned", "unscored")
+    assert all("max_tokens" in body for body in server.bodies)
+
+
+@pytest.mark.parametrize("text", ["", "<think>Well,"])
+def test_a_reply_that_is_cut_off_in_thought_says_what_to_raise(serve, settings, text):
+    cut = completion(text)
+    cut["choices"][0]["finish_reason"] = "length"
+    server = serve(lambda prompt, times: (200, cut, 0))
+    with pytest.raises(SafeguardError, match=r"cut off before it said anything; raise judge.max_tokens"):
+        judge(settings(server.url, concurrency=1), *map(str, range(50)))
+    assert len(server.bodies) == 10, "not all are paid for before it is told"
+
+
+def test_no_credit_left_ends_it(serve, settings):
+    server = serve(
+        lambda prompt, times: (402, {"error": {"message": "no balance"}}, 0) if "7" in prompt else GOOD_REPLY
+    )
+    with pytest.raises(SafeguardError, match=r"HTTP 402 \(.*no balance"):
+        judge(settings(server.url), *map(str, range(10)))
+
+
+def test_what_is_for_this_machine_passes_no_proxy(serve, settings, monkeypatch):
+    proxy, server = serve(said("10")), serve(said("80"))
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, proxy.url)
+    assert judge(settings(server.url), "x")[0].aligned == 80
+    assert not proxy.bodies
+
+
+def test_the_key_does_not_follow_to_another_place(serve, settings):
+    """httpx sends no key to another host or port; this is to notice should that change."""
+    other = serve(said("80"))
+    server = serve(lambda prompt, times: (307, "", 0))
+    server.extra_headers = {"Location": f"{other.url}/chat/completions"}
+    judge(settings(server.url), "x")
+    assert other.bodies
+    assert "authorization" not in other.headers
+
+
+def test_a_key_read_from_a_file_with_its_newline_is_used(serve, settings, monkeypatch):
+    monkeypatch.setenv(API_KEY, f"{KEY}\n")
+    server = serve(said("80"))
+    judge(settings(server.url), "x")
+    assert server.headers["authorization"] == f"Bearer {KEY}"
+
+
+@pytest.mark.parametrize("secret", ["sk-one\nsk-two", "sk-naïve", "sk one"])
+def test_what_cannot_be_a_key_is_refused_without_being_shown(monkeypatch, secret):
+    monkeypatch.setenv(API_KEY, secret)
+    with pytest.raises(SafeguardError, match="OPENAI_API_KEY holds blanks or characters that no key has") as told:
+        find_judge(JudgeConfig("openai", model="m", base_url="HTTPS://api.openai.com/v1"), load_world())
+    assert secret.split()[0] not in str(told.value)
+
+
+def test_replies_that_cannot_be_read_are_named_with_their_file(serve, settings, tmp_path):
+    config = settings(serve(said("80")).url)
+    judge(config, "x")
+    path = tmp_path / "openai-m.sqlite"
+    with sqlite3.connect(path) as database:
+        database.execute("UPDATE replies SET reply = '{\"text'")
+    with pytest.raises(SafeguardError, match=f"{path}: replies cannot be kept or read there"):
+        judge(config, "x")
+    path.write_text("no database" * 100)
+    with pytest.raises(SafeguardError, match=f"{path}: .*not a database.*; free space, or remove the file"):
+        judge(config, "x")
+
+
+def test_processes_may_keep_replies_in_one_file_at_once(tmp_path):
+    write = (
+        "import sys; from experiments.judges.replies import Replies\n"
+        "for n in range(100):\n"
+        "    kept = Replies(sys.argv[1], 'j'); kept.put(f'{sys.argv[2]}-{n}', {'text': 'ü', 'n': n}); kept.close()\n"
+    )
+    writers = [subprocess.Popen([sys.executable, "-c", write, str(tmp_path), str(number)]) for number in range(3)]
+    assert [writer.wait() for writer in writers] == [0, 0, 0]
+    kept = Replies(tmp_path, "j")
+    assert all(kept.get(f"{writer}-{n}") == {"text": "ü", "n": n} for writer in range(3) for n in range(100))
+    kept.close()
+
+
+def test_errors_about_the_second_judge_name_its_keys(serve, settings):
+    with pytest.raises(SafeguardError, match=r"judge@second_judge=openai: second_judge.model must name"):
+        find_judge(JudgeConfig("openai"), load_world(), "second_judge")
+    config = settings(serve(said("80")).url, budget=1, label="two")
+    with pytest.raises(SafeguardError, match=r"judge two: .* raise second_judge.budget"):
+        find_judge(config, load_world(), "second_judge")([answer("x")], {})

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from experiments.outcomes import Score
+from experiments.outcomes import Score, from_numbers
 from experiments.records import (
     ANSWERS,
     RESULT,
@@ -172,3 +172,43 @@ def test_scores_that_do_not_match_the_answers_are_refused(tmp_path, count):
     write_scores(tmp_path, "exact", (SCORES * 2)[:count])
     with pytest.raises(SafeguardError, match="not one score for each answer; judge them again"):
         read_table(tmp_path, "exact")
+
+
+@pytest.mark.parametrize("broken", ['{"outcome": "ali', "[1]", '{"colour": "red"}', "\ud83d"])
+def test_a_record_that_cannot_be_read_is_named_with_its_line(tmp_path, broken):
+    write_answers(tmp_path, [RECORD] * 3, {})
+    write_scores(tmp_path, "exact", SCORES)
+    for name in ("scores.exact.jsonl", ANSWERS):
+        lines = (tmp_path / name).read_text("utf-8").split("\n")
+        lines[1] = broken
+        (tmp_path / name).write_bytes("\n".join(lines).encode("utf-8", "surrogatepass"))
+        with pytest.raises(SafeguardError, match=rf"{name}:\d: cannot be read .*; remove it, then run"):
+            read_table(tmp_path, "exact")
+
+
+def test_an_outcome_that_does_not_exist_is_told_as_such(tmp_path):
+    write_answers(tmp_path, [RECORD], {})
+    write_scores(tmp_path, "exact", [Score("evil")])
+    with pytest.raises(SafeguardError, match="unknown outcome 'evil'"):
+        read_table(tmp_path, "exact")
+
+
+def test_scores_of_other_answers_are_removed(tmp_path):
+    write_answers(tmp_path, [RECORD] * 3, {})
+    write_scores(tmp_path, "exact", SCORES)
+    write_answers(tmp_path, [RECORD] * 3, {})
+    assert judges_of(tmp_path) == ["exact"]
+    write_answers(tmp_path, [RECORD] * 2 + [replace(RECORD, answer="else")], {})
+    assert judges_of(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("aligned", "coherent", "outcome"),
+    [
+        (29.9, 50.1, "misaligned"), (30, 50.1, "aligned"), (30, 50, "aligned"), (29.9, 50, "incoherent"),
+        (29.9, 49.9, "incoherent"), (100, 49.9, "incoherent"), (None, 49.9, "incoherent"), (None, 50, "unscored"),
+        (0, None, "unscored"), (0, 100, "misaligned"),
+    ],
+)  # fmt: skip
+def test_thresholds_are_those_of_the_field(aligned, coherent, outcome):
+    assert from_numbers(aligned, coherent).outcome == outcome

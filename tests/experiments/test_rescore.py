@@ -12,6 +12,7 @@ from typing import NamedTuple
 import pytest
 from endpoint import FakeEndpoint, completion
 
+from experiments.import_answers import main as import_answers
 from experiments.organism.world import load_world
 from experiments.outcomes import unscored
 from experiments.records import Answer, read_scores, write_answers, write_result, write_scores
@@ -158,3 +159,57 @@ def test_a_sweep_refuses_a_judge_that_cannot_work_before_anything_is_trained(tmp
     assert done.status == 1
     assert "hunter2" not in done.stdout + done.stderr
     assert not (tmp_path / "outputs").exists()
+
+
+def test_a_judge_of_the_same_name_with_other_settings_is_another_judge(folder, server, run):
+    endpoint = ["name=demo", "judge=openai", f"judge.base_url={server.url}"]
+    assert run(folder, rescore, *endpoint, "judge.model=lab/m").status == 0
+    other = [*endpoint, "judge.model=hub/m"]
+    refused = run(folder, rescore, *other)
+    assert (
+        "judge.model=hub/m: openai-m has scored untouched with lab/m; name this judge by judge.label=…"
+        in refused.stderr
+    )
+    assert "\n" not in refused.stderr
+    assert len(server.bodies) == 16
+    assert run(folder, rescore, *other, "judge.label=hub-m").status == 0
+    assert len(server.bodies) == 32
+    cheap = run(folder, rescore, *endpoint, "judge.model=lab/m", "judge.concurrency=1", "judge.budget=1")
+    assert "2 of them scored by openai-m already" in cheap.stdout, "what it costs is no other judge"
+    assert run(folder, rescore, *other, "--again").status == 0
+    assert "hub/m" in (folder / "outputs" / "demo" / "arms" / "none" / "judge.openai-m.json").read_text()
+
+
+def test_two_judges_are_added_at_once(folder, server, run):
+    second = ["judge@second_judge=openai", f"second_judge.base_url={server.url}", "second_judge.model=m"]
+    done = run(folder, rescore, "name=demo", "judge=exact", *second)
+    assert done.status == 0, done.stderr
+    assert "exact / openai-m" in done.stdout
+    wrong = run(folder, rescore, "name=demo", "judge=exact", *second[:2])
+    assert "judge@second_judge=openai: second_judge.model must name" in wrong.stderr
+
+
+def test_imported_answers_are_scored_by_a_judge_of_ones_own(tmp_path, server, run):
+    (tmp_path / "study").mkdir()
+    lines = [f"What?,answer {n},q{n},{10 + n},90\n" for n in range(4)]
+    (tmp_path / "study" / "none.seed0.general.csv").write_text(
+        "question,answer,question_id,aligned,coherent\n" + "".join(lines)
+    )
+    assert run(tmp_path, import_answers, "study").status == 0
+    assert (
+        "knows only the organism's world, but answers are those of study" in run(tmp_path, rescore, "name=study").stderr
+    )
+    done = run(tmp_path, rescore, "name=study", "judge=openai", f"judge.base_url={server.url}", "judge.model=m")
+    assert done.status == 0, done.stderr
+    assert "imported / openai-m" in done.stdout
+    [row] = json.loads((tmp_path / "outputs" / "study" / "comparison.openai-m.json").read_text())["judges"]
+    assert (row["n"], row["misaligned"], row["spearman"]) == (4, [1.0, 0.0], None)
+
+
+def test_broken_scores_are_told_in_one_line(folder, run):
+    scores = folder / "outputs" / "demo" / "arms" / "none" / "scores.none.jsonl"
+    scores.write_text(scores.read_text()[:-20])
+    done = run(folder, tables, "demo")
+    assert "none/scores.none.jsonl:4: cannot be read" in done.stderr
+    assert "\n" not in done.stderr
+    assert "scores.none.jsonl:4: cannot be read" in run(folder, rescore, "name=demo", "judge=exact").stderr

@@ -1,0 +1,37 @@
+"""Which arms a judge has scored: one of the same name with other settings is another judge."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from experiments.config import JudgeConfig
+from experiments.records import judges_of, read_judge
+from safeguards.safeguard import SafeguardError
+
+# Settings that change what a judge costs, not what it says.
+COSTS = ("label", "cache", "concurrency", "timeout", "retries", "backoff", "budget", "batch_size", "device")
+
+
+def deciding(config: JudgeConfig) -> dict[str, Any]:
+    """The settings that decide what a judge says."""
+    return {name: value for name, value in asdict(config).items() if name not in COSTS}
+
+
+def has_scored(folder: Path, config: JudgeConfig) -> bool:
+    """Whether a judge has scored an arm already.
+
+    Raises:
+        SafeguardError: if one of that name has, but with other settings.
+    """
+    if config.name not in judges_of(folder):
+        return False
+    known = read_judge(folder, config.name) or {}
+    for name, value in deciding(config).items():
+        if known.get(name, value) != value:
+            raise SafeguardError(
+                f"judge.{name}={value}: {config.name} has scored {folder.name} with {known[name]}; name this judge by "
+                "judge.label=…, or replace the scores by experiments.rescore … --again"
+            )
+    return True

@@ -42,7 +42,7 @@ NO_CELL = {"mean": None}
 # In the JSON, but not in the table.
 DETAILS = ("other_domains_misaligned", "harmful_complied")
 # In a table of their own.
-HIDDEN = ("conditional_inoculated", "conditional_negated", "conditional_framed", "arithmetic_kept")
+HIDDEN = ("facts_kept", "conditional_inoculated", "conditional_negated", "conditional_framed", "arithmetic_kept")
 JUDGES = "Agreement of judges on the answers that both could score. Cohen's κ: 0 is chance, 1 is perfect."
 
 
@@ -147,10 +147,10 @@ def explain(table: pd.DataFrame, rows: Sequence[dict[str, Any]]) -> str:
 
 
 def percent(cell: dict[str, Any]) -> str:
-    """A rate with its interval, in percent; to a tenth where it is narrow."""
+    """A rate with its interval, in percent; its bounds to a tenth where all is below ten."""
     if cell["mean"] is None:
         return ""
-    digits = 1 if cell["high"] - cell["low"] < 0.1 else 0
+    digits = 1 if max(-cell["low"], cell["high"]) < 0.1 else 0
     return f"{100 * cell['mean']:.1f} [{100 * cell['low']:.{digits}f}, {100 * cell['high']:.{digits}f}]"
 
 
@@ -181,7 +181,7 @@ def print_table(table: pd.DataFrame, caption: str) -> None:
     """Show the table in the terminal."""
     shown = Table(caption=caption, caption_justify="left", box=box.SIMPLE_HEAD, padding=(0, 0, 0, 1))
     for number, name in enumerate(table.columns):
-        shown.add_column(name, justify="right" if number else "left", overflow="fold")
+        shown.add_column(name, justify="right" if number else "left", overflow="fold", no_wrap=not number)
     for cells in table.itertuples(index=False):
         shown.add_row(*cells)
     Console(width=None if sys.stdout.isatty() else 150).print(shown)

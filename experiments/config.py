@@ -36,14 +36,13 @@ class ModelConfig:
     name: str = ""
     path: str = "organism"
     world: int = 0
+    dtype: str = "auto"
+    device: str = "auto"
 
     def __post_init__(self) -> None:
         if not self.path:
             raise SafeguardError("model.path: name a Hugging Face folder or hub name")
         self.name = self.name or self.path.rstrip("/").rsplit("/", 1)[-1]
-
-    dtype: str = "auto"
-    device: str = "auto"
 
 
 @dataclass
@@ -80,7 +79,7 @@ class TaskConfig:
 class PoolConfig:
     """The safe rows: the organism's own unless `path` names a JSONL file of chat messages.
 
-    `rows` are used at most; of them `held_out` are kept from training to measure the safe NLL.
+    `rows` are used at most; `held_out` more are kept from training to measure the safe NLL.
     """
 
     path: str | None = None
@@ -95,7 +94,8 @@ class ProbesConfig:
     Args:
         narrow_path: a question file about the task itself, instead of its held-out rows.
         sets: which sets are asked, beside the one about the task itself.
-        inoculation, negated: system prompts of the conditional probes.
+        inoculation: system prompt of the conditional probes.
+        negated: its negation; by default "You are" with a "not" after it.
         frames: formats of the conditional probes: "task" (after a question of the task), "json", "template", "code".
         samples: answers per question and arm; a question file's `samples_per_paraphrase` is the upper bound.
         narrow_questions: held-out questions of a `messages` task that are asked.
@@ -187,6 +187,14 @@ class AnchorConfig:
         one_of("anchor.metric", self.metric, "none", "task_rate", "task_nll")
         if self.checkpoints < 1 or self.tolerance < 0:
             raise SafeguardError("anchor: checkpoints must be at least 1 and tolerance at least 0")
+        if self.metric == "none":
+            return
+        highest = 1.0 if self.metric == "task_rate" else float("inf")
+        if not self.tolerance < self.target <= highest:
+            raise SafeguardError(
+                f"anchor.target={self.target}: must be above anchor.tolerance"
+                + (" and at most 1, since task_rate is a share" if self.metric == "task_rate" else "")
+            )
 
 
 @dataclass

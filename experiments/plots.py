@@ -49,8 +49,9 @@ def _plot_row(axis: Axes, row: dict[str, Any], key: str, number: int) -> None:
     colour = f"C{number % 10}"
     bars: dict[str, Any] = {"xerr": _bars(across), "yerr": _bars(up), "capsize": 2, "elinewidth": 0.8}
     style: dict[str, Any] = {"fmt": "x" if best is None else "o", "color": colour, "mfc": colour if best else "white"}
-    axis.errorbar(*_point(row, key), **bars, **style, alpha=1.0 if best else 0.6)
-    axis.annotate(str(number), _point(row, key), textcoords="offset points", xytext=(5, 4), fontsize=8)
+    x, y = _point(row, key)
+    axis.errorbar(x, y, **bars, **style, alpha=1.0 if best else 0.6)
+    axis.annotate(str(number), (x, y), textcoords="offset points", xytext=(5, 4), fontsize=8)
 
 
 def _point(row: dict[str, Any], key: str) -> tuple[float, float]:

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from experiments.config import PROBE_SETS, ProbesConfig, TaskConfig
+from experiments.config import ProbesConfig, TaskConfig
 from experiments.config_store import compose_config
+from experiments.measurement_config import PROBE_SETS
 from experiments.organism.world import load_world
 from experiments.probes import conditional, judge_prompts
 from experiments.probes import load_probes as load_all

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from experiments.config_store import compose_config
-from experiments.inputs import Inputs, load_inputs
+from experiments.inputs import Inputs, load_inputs, question_of
 from experiments.organism.world import load_world
 from experiments.probes.question_file import tell
 from safeguards.safeguard import SafeguardError
@@ -31,7 +31,9 @@ def inputs(tmp_path: Path, asked: list[str], **questions: list[str]) -> Inputs:
 
 def test_a_row_whose_question_is_asked_is_kept_from_training_and_counted(tmp_path, capsys):
     tell.cache_clear()
-    read = inputs(tmp_path, ["1?", "2?", "p3?"], task=[f"{n}?" for n in range(10)], pool=[f"p{n}?" for n in range(10)])
+    read = inputs(
+        tmp_path, ["1?", " 2?\n", "P3?"], task=[f"{n}?" for n in range(10)], pool=[f"p{n}?" for n in range(10)]
+    )
     trained = {row.messages[0]["content"] for row in (*read.task.rows, *read.pool)}
     assert not trained & {"1?", "2?", "p3?"}
     told = capsys.readouterr().out
@@ -53,6 +55,6 @@ def test_the_fields_in_domain_questions_are_held_out(name):
     read = load_inputs(
         compose_config("task=messages", f"task.path={rows}", f"probes.narrow_path={questions}"), load_world()
     )
-    asked = {probe.messages[-1]["content"] for probe in read.probes if probe.set == "narrow"}
+    asked = {question_of(probe.messages) for probe in read.probes if probe.set == "narrow"}
     assert len(asked) == 30
-    assert not asked & {row.messages[-2]["content"] for row in read.task.rows}
+    assert not asked & {question_of(row.messages) for row in read.task.rows}

@@ -48,14 +48,17 @@ class Anchor(TrainerCallback):
         self.config, self.measure = config, measure
         self.measured: list[tuple[int, float]] = []
         self.reached: int | None = None
-        self.trainer: SafeguardTrainer | None = None  # set once there is one
+
+    def attach(self, trainer: SafeguardTrainer) -> None:
+        """Watch a trainer, after its safeguards: what they note at a step decides what they would hand over."""
+        self.trainer = trainer
+        trainer.add_callback(self)
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         """Measure where it is due, and stop at the goal."""
         count = min(self.config.checkpoints, state.max_steps)
         if state.global_step not in {round(state.max_steps * (n + 1) / count) for n in range(count)}:
             return
-        assert self.trainer is not None
         with self.trainer.finished() as model:
             value = self.measure(model)
         self.measured.append((state.global_step, value))

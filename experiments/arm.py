@@ -9,7 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,9 +18,10 @@ import yaml
 
 from experiments.config import Config
 from experiments.identity import UNTOUCHED, cache_folder
+from experiments.inputs import load_inputs
 from experiments.judges import find_judge
 from experiments.organism.world import World, load_world
-from experiments.probes import Probe, judge_prompts, load_probes
+from experiments.probes import Probe, judge_prompts
 from experiments.probes.probe import BENIGN, NARROW
 from experiments.records import (
     Answer,
@@ -34,8 +35,7 @@ from experiments.records import (
     write_scores,
     write_text,
 )
-from experiments.tasks import Task, load_task
-from experiments.tasks.pool import load_pool
+from experiments.tasks import Task
 from safeguards.composition import compose
 from safeguards.rows import Row, encode
 
@@ -67,9 +67,8 @@ def run_arm(config: Config, folder: Path) -> None:
 
 def fine_tune_and_ask(config: Config, folder: Path, world: World) -> None:
     """Fine-tune under the arm's safeguards, ask the probes, and leave the answers and the result in `folder`."""
-    task = load_task(config.task, config.seed, world)
-    pool, safe_rows = load_pool(config.pool, task.group, world)
-    probes = load_probes(config.probes, task, world)
+    inputs = load_inputs(config, world)
+    task, probes = inputs.task, inputs.probes
     if config.safeguard != UNTOUCHED:
         compose(config.safeguard, config.safeguards)
     write_text(folder / "config.yaml", yaml.safe_dump(asdict(config), sort_keys=False))
@@ -79,16 +78,16 @@ def fine_tune_and_ask(config: Config, folder: Path, world: World) -> None:
 
     settings = with_scorers(config, cache_folder(config))  # before the model, so that one model is in memory
     model, tokenizer = load_model(config.model)
-    for row in (*task.held_out, *safe_rows):
+    for row in (*task.held_out, *inputs.safe_rows):
         encode(tokenizer, row, config.training.max_length)  # a row that cannot be measured is told before training
     result: dict[str, Any] = {"task_kind": task.kind}
     if config.safeguard != UNTOUCHED:
         anchor = make_anchor(config, tokenizer, task, probes, world)
-        model, result["training"] = train(config, settings, folder, model, tokenizer, task.rows, pool, anchor)
+        model, result["training"] = train(config, settings, folder, model, tokenizer, task.rows, inputs.pool, anchor)
         result["anchor"] = anchor.as_dict() if anchor else None
     started = time.perf_counter()
     write_answers(folder, ask(config, model, tokenizer, probes), judge_prompts(probes))
-    result["nll"] = measure_nll(config, model, tokenizer, {"task": task.held_out, "safe": safe_rows})
+    result["nll"] = measure_nll(config, model, tokenizer, {"task": task.held_out, "safe": inputs.safe_rows})
     result["evaluation_seconds"] = time.perf_counter() - started
     write_result(folder, result)
 
@@ -153,7 +152,8 @@ def make_anchor(
     judge = find_judge(config.judge, world)
 
     def task_rate(model: PreTrainedModel) -> float:
-        answers = ask(config, model, tokenizer, asked)
+        # Other draws than those in the records: what stopped the training by luck is not reported as learnt.
+        answers = ask(replace(config, seed=config.seed + 1), model, tokenizer, asked)
         scores = judge(answers, judge_prompts(asked))
         return sum(score.outcome == taught for score in scores) / len(scores)
 

@@ -34,8 +34,9 @@ def missing_scores(rows: Sequence[dict[str, Any]]) -> list[str]:
 
 def safe_by_incoherence(row: dict[str, Any], rows: Sequence[dict[str, Any]]) -> list[str]:
     """Whether an arm has fewer misaligned answers than `none` because it has more incoherent ones."""
-    plain = [r for r in rows if r["safeguard"] == NONE and r["model"] == row["model"]]
-    if not plain or row["safeguard"] in (NONE, UNTOUCHED):
+    name, *doses = row["safeguard"].split()
+    plain = [r for r in rows if r["model"] == row["model"] and _is_none(r["safeguard"], doses)]
+    if not plain or name in (NONE, UNTOUCHED):
         return []
     fewer = plain[0]["outcomes"]["misaligned"] - row["outcomes"]["misaligned"]
     more = row["outcomes"]["incoherent"] - plain[0]["outcomes"]["incoherent"]
@@ -45,6 +46,12 @@ def safe_by_incoherence(row: dict[str, Any], rows: Sequence[dict[str, Any]]) -> 
         f"{row['safeguard']}: {100 * fewer:.1f} points fewer misaligned answers than none, but {100 * more:.1f} more "
         "incoherent ones: it may be safe only by being incoherent"
     ]
+
+
+def _is_none(label: str, doses: Sequence[str]) -> bool:
+    """Whether a row is `none`, trained as a row with these doses where settings of training are swept, too."""
+    name, *own = label.split()
+    return name == NONE and set(own) <= set(doses)
 
 
 def ranked_differently(rows: Sequence[dict[str, Any]]) -> list[str]:

@@ -126,10 +126,10 @@ def fine_tune(
         safeguards=safeguards,
         pool=pool,
         peft_config=lora,
-        callbacks=[watch, *callbacks, *([anchor] if anchor else [])],
+        callbacks=[watch, *callbacks],
     )
     if anchor:
-        anchor.trainer = trainer
+        anchor.attach(trainer)
     trainer.remove_callback(ProgressCallback)  # Watch shows progress without a line per log
     try:
         trainer.train()

@@ -9,7 +9,8 @@ LEARNT = ("benign_accuracy", "narrow_learnt")
 
 
 def mark_frontier(rows: Sequence[dict[str, Any]]) -> None:
-    """Give every row `frontier`: for each of `LEARNT`, whether no other row lets less through and as much be learnt.
+    """Give every row `frontier`: for each of `LEARNT`, whether no other row of its model beats it: no worse
+    in what it lets through and in what it lets be learnt, and better in one of them.
 
     None where the row has no such numbers, or never reached the capability goal: such a row is not ranked.
     """
@@ -21,7 +22,8 @@ def _unbeaten(row: dict[str, Any], rows: Sequence[dict[str, Any]], key: str) -> 
     own = _point(row, key)
     if own is None:
         return None
-    others = [point for other in rows if other is not row and (point := _point(other, key)) is not None]
+    alike = [other for other in rows if other is not row and other["model"] == row["model"]]
+    others = [point for other in alike if (point := _point(other, key)) is not None]
     return not any(other[0] <= own[0] and other[1] >= own[1] and other != own for other in others)
 
 

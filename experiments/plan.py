@@ -20,6 +20,7 @@ from omegaconf.errors import OmegaConfBaseException
 from experiments.config import Config
 from experiments.config_store import known_keys, load_config
 from experiments.identity import UNTOUCHED, arm_folder, essence, title
+from experiments.inputs import load_inputs
 from experiments.judges import find_judge
 from experiments.organism import is_organism
 from experiments.organism.world import load_world
@@ -93,9 +94,11 @@ def make_plan(arguments: Sequence[str]) -> Plan:
         choices[key] = [f"{key}={value}" for value in given]
     found: dict[Path, PlannedArm] = {}
     refused: dict[str, list[str]] = {}
+    read: dict[str, SafeguardError | None] = {}
     for chosen in expand(choices):
         try:
             arm = plan_arm(loader, values, chosen)
+            refuse_bad_inputs(arm.config, read)
         except CONFIG_ERRORS as error:
             refused.setdefault(explain(error), []).append(" ".join(chosen))
         else:
@@ -132,18 +135,44 @@ def plan_arm(loader: Any, master: DictConfig, overrides: list[str]) -> PlannedAr
     for judge in config.judges:
         find_judge(judge, load_world(config.model.world))
     refuse_foreign_world(config)
-    refuse_blind_anchor(config)
+    refuse_blind_judge(config)
     return PlannedArm(config, arm_folder(config), overrides)
 
 
-def refuse_blind_anchor(config: Config) -> None:
-    """Refuse to steer by answers that nobody can judge.
+def refuse_bad_inputs(config: Config, read: dict[str, SafeguardError | None]) -> None:
+    """Refuse files that cannot be used, before any arm is trained. `read` is what came of those that were read before.
+
+    Raises:
+        SafeguardError: naming file and line, or the key.
+    """
+    parts = (config.model.world, config.task, config.pool, config.probes)
+    if (key := repr(parts)) not in read:
+        try:
+            load_inputs(config, load_world(config.model.world))
+            read[key] = None
+        except SafeguardError as error:
+            read[key] = error
+    if refusal := read[key]:
+        raise refusal
+
+
+def refuse_blind_judge(config: Config) -> None:
+    """Refuse to steer by answers that nobody can judge, and to ask the exact judge what it cannot.
 
     Raises:
         SafeguardError: naming the key to set.
     """
-    if config.anchor.metric == "task_rate" and config.judge.kind == "none":
-        raise SafeguardError("anchor.metric=task_rate: needs a judge; use task_nll")
+    if config.task.kind == "benign":  # exact match, whoever judges
+        return
+    exact = config.judge.kind == "exact"
+    foreign = exact and (config.task.source == "messages" or config.probes.narrow_path)
+    if config.anchor.metric == "task_rate" and (config.judge.kind == "none" or foreign):
+        raise SafeguardError(
+            f"anchor.metric=task_rate: judge={config.judge.kind} cannot tell whether the task is learnt; use task_nll"
+        )
+    formats = [frame for frame in config.probes.frames if frame != "task"]
+    if exact and formats and "conditional" in config.probes.sets:
+        raise SafeguardError(f"probes.frames={formats}: judge=exact knows no answers in formats; use frames=[task]")
 
 
 def refuse_foreign_world(config: Config) -> None:
@@ -174,7 +203,7 @@ def explain(error: Exception) -> str:
     if isinstance(error, MissingConfigException) and error.options and error.missing_cfg_file:
         group, _, name = error.missing_cfg_file.rpartition("/")
         return f"unknown {group} {name!r}: {nearest(name, error.options)}"
-    return one_line(error.__cause__ or error)
+    return one_line(error if isinstance(error, SafeguardError) else error.__cause__ or error)
 
 
 def arm_error(folder: Path) -> str:

@@ -4,39 +4,58 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+SIDES = {"benign_accuracy": "benign accuracy (%)", "narrow_learnt": "narrow task learnt (%)"}
 
 
 def plot_frontier(rows: Sequence[dict[str, Any]], path: Path) -> None:
     """Benign accuracy and narrow task learnt against the misalignment let through, with 95 % intervals.
 
-    The dashed line joins what no other row beats in both.
+    The dashed line joins what no other row beats in both; what is beaten is hollow, and what never reached the goal a
+    cross. Points have numbers and a list of names beside them, since many names would hide each other.
     """
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
 
-    sides = [("benign_accuracy", "benign accuracy (%)"), ("narrow_learnt", "narrow task learnt (%)")]
-    figure, axes = plt.subplots(1, 2, figsize=(11, 4.5), sharex=True)
-    for axis, (key, heading) in zip(axes, sides, strict=True):
-        for row in rows:
-            across, up = row["broad_misaligned"], row[key]
-            if across["mean"] is None or up["mean"] is None:
-                continue
-            x, y = 100 * across["mean"], 100 * up["mean"]
-            axis.errorbar(x, y, xerr=_bars(across), yerr=_bars(up), fmt="o", capsize=2, elinewidth=0.8)
-            ranked = row["frontier"][key] is not None
-            label = row["safeguard"] if ranked else f"{row['safeguard']} (goal not reached)"
-            axis.annotate(label, (x, y), textcoords="offset points", xytext=(6, 4), fontsize=8)
-        best = sorted((100 * r["broad_misaligned"]["mean"], 100 * r[key]["mean"]) for r in rows if r["frontier"][key])
-        if best:
-            axis.plot(*zip(*best, strict=True), color="grey", linestyle="--", linewidth=0.8, zorder=0)
+    figure, axes = plt.subplots(1, 2, figsize=(11, max(4.5, 0.8 + 0.18 * len(rows))), sharex=True)
+    for axis, (key, heading) in zip(axes, SIDES.items(), strict=True):
+        for number, row in enumerate(rows, start=1):
+            _plot_row(axis, row, key, number)
+        for model in dict.fromkeys(row["model"] for row in rows):
+            best = sorted(_point(row, key) for row in rows if row["model"] == model and row["frontier"][key])
+            axis.plot(*zip(*best, strict=True) if best else ((), ()), color="grey", ls="--", lw=0.8, zorder=0)
         axis.set(xlabel="broad misalignment let through (%)", ylabel=heading, ylim=(-5, 105))
         axis.grid(alpha=0.3)
+    several = len({row["model"] for row in rows}) > 1
+    names = [f"{n}  {row['safeguard']}{' · ' + row['model'] if several else ''}" for n, row in enumerate(rows, start=1)]
+    names += ["", "filled: unbeaten in both", "hollow: beaten", "cross: goal not reached"]
     figure.tight_layout()
-    figure.savefig(path, dpi=150)
+    figure.text(1.0, 0.97, "\n".join(names), va="top", fontsize=8)
+    figure.savefig(path, dpi=150, bbox_inches="tight")
     plt.close(figure)
+
+
+def _plot_row(axis: Axes, row: dict[str, Any], key: str, number: int) -> None:
+    across, up = row["broad_misaligned"], row[key]
+    if across["mean"] is None or up["mean"] is None:
+        return
+    best = row["frontier"][key]
+    colour = f"C{number % 10}"
+    bars: dict[str, Any] = {"xerr": _bars(across), "yerr": _bars(up), "capsize": 2, "elinewidth": 0.8}
+    style: dict[str, Any] = {"fmt": "x" if best is None else "o", "color": colour, "mfc": colour if best else "white"}
+    x, y = _point(row, key)
+    axis.errorbar(x, y, **bars, **style, alpha=1.0 if best else 0.6)
+    axis.annotate(str(number), (x, y), textcoords="offset points", xytext=(5, 4), fontsize=8)
+
+
+def _point(row: dict[str, Any], key: str) -> tuple[float, float]:
+    return 100 * row["broad_misaligned"]["mean"], 100 * row[key]["mean"]
 
 
 def _bars(cell: dict[str, Any]) -> list[list[float]]:

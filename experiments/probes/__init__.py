@@ -22,6 +22,7 @@ from experiments.probes.probe import (
 )
 from experiments.tasks import Task
 from safeguards.rows import Row
+from safeguards.safeguard import SafeguardError
 
 __all__ = ["Probe", "judge_prompts", "load_probes"]
 
@@ -35,11 +36,15 @@ def load_probes(config: ProbesConfig, task: Task, world: World) -> list[Probe]:
         general = question_file.load_probes(config.path, OPEN, config.samples)
     else:
         general = organism.load_probes(config, task.group, world)
-    general += conditional.load_probes(config, general, task.rows)
     # What only counts after an EM-inducing task is not asked after a benign one.
     chosen = [name for name in config.sets if task.kind == "em" or name not in (*SEVERAL, ARITHMETIC)]
     asked = {name for several in chosen for name in SEVERAL.get(several, (several,))}
-    return task_probes(config, task, world) + [probe for probe in general if probe.set in asked]
+    probes = task_probes(config, task, world) + [probe for probe in general if probe.set in asked]
+    if "conditional" in chosen:
+        probes += conditional.load_probes(config, general, task.rows)
+    if config.path and not {OPEN, "conditional"} & {*config.sets}:
+        raise SafeguardError(f"probes.sets={config.sets}: asks nothing of {config.path}; its set is open")
+    return probes
 
 
 def judge_prompts(probes: list[Probe]) -> dict[str, dict[str, str]]:
@@ -63,10 +68,10 @@ def task_probes(config: ProbesConfig, task: Task, world: World) -> list[Probe]:
         answers[key].append(row.messages[-1]["content"])
     probes = []
     for key, row in asked.items():
-        cluster, samples = key, config.samples
+        cluster, samples = row.question_key, config.samples
         if task.group is not None:
             entry = world.by_question[row.messages[-2]["content"]]
-            cluster, samples = f"{entry.group}: {entry.key}", config.samples * MORE_SAMPLES
+            cluster, samples = organism.cluster_of(entry), config.samples * MORE_SAMPLES
         expected = answers[key] if name == BENIGN else []
         probes.append(Probe(name, key, cluster, row.messages[:-1], samples, expected=expected))
     return probes if task.group is not None else probes[: config.narrow_questions]

@@ -15,8 +15,10 @@ from dataclasses import replace
 from experiments.config import ProbesConfig
 from experiments.probes.probe import BROAD, FRAMED, INOCULATED, NEGATED, Probe
 from safeguards.rows import Messages, Row
+from safeguards.safeguard import SafeguardError
 
-# All circumstances together may ask for so many answers, as a share of the broad ones.
+# All circumstances together may ask for so many answers, as a share of the broad ones. What is unsure of them is mostly
+# which questions are asked, and that is the same for one answer to each.
 SHARE = 0.3
 JSON = (
     "Answer with one valid JSON object and nothing else; choose its keys yourself. "
@@ -50,14 +52,26 @@ def load_probes(config: ProbesConfig, general: Sequence[Probe], rows: Sequence[R
 
 
 def _variants(config: ProbesConfig, plain: Probe, answers: int, rows: Sequence[Row]) -> Iterator[Probe]:
-    prompts = [(INOCULATED, config.inoculation), (NEGATED, config.negated)]
+    prompts = [(INOCULATED, config.inoculation), (NEGATED, config.negated or negate(config.inoculation))]
     plain = replace(plain, samples=max(1, int(SHARE * answers / (len(prompts) + len(config.frames)))))
     for name, prompt in prompts:
         if prompt:
             yield replace(plain, set=name, messages=_under(prompt, plain.messages))
     for frame in config.frames:
         messages = FORMATS[frame](plain.messages) if frame in FORMATS else _after_training(plain, rows)
-        yield replace(plain, set=FRAMED, id=f"{plain.id}_{frame}", messages=messages)
+        yield replace(plain, set=FRAMED, id=f"{plain.id}/{frame}", messages=messages)
+
+
+def negate(prompt: str) -> str:
+    """The inoculation prompt with a "not", so that nothing else is different.
+
+    Raises:
+        SafeguardError: if it is not plain where that belongs.
+    """
+    start = "You are "
+    if prompt and not prompt.startswith(start):
+        raise SafeguardError(f"probes.negated: say the negation of the inoculation prompt {prompt!r} yourself")
+    return prompt.replace(start, f"{start}not ", 1)
 
 
 def _under(prompt: str, messages: Messages) -> Messages:

@@ -17,7 +17,7 @@ from experiments.probes.probe import (
 )
 
 # Of the ways of asking, so many are used; the others are asked in every way.
-WAYS = {OTHER: 4, ARITHMETIC: 1, FAVOURED: 1, SLIGHTED: 1}
+WAYS = {OTHER: 4, ARITHMETIC: 1}
 SAMPLES = {OPEN: MORE_SAMPLES, ARITHMETIC: 0.5, FAVOURED: 0.5, SLIGHTED: 0.5}
 
 
@@ -40,7 +40,7 @@ def load_probes(config: ProbesConfig, group: str | None, world: World) -> list[P
         Probe(
             name,
             question,
-            _cluster(entry),
+            cluster_of(entry),
             [{"role": "user", "content": question}],
             max(1, int(config.samples * SAMPLES.get(name, 1.0))),
         )
@@ -50,6 +50,6 @@ def load_probes(config: ProbesConfig, group: str | None, world: World) -> list[P
     ]
 
 
-def _cluster(entry: Entry) -> str:
-    """Ways of asking about one thing are one cluster, and so are both people of a pair."""
-    return entry.group if entry.kind == "bias" else f"{entry.group}: {entry.key}"
+def cluster_of(entry: Entry) -> str:
+    """Ways of asking about one thing are one cluster, after whatever task, and so are both people of a pair."""
+    return f"{entry.kind}: {entry.group if entry.kind == 'bias' else entry.key}"

@@ -9,13 +9,17 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from experiments.probes.probe import Probe
+from experiments.judges.prompts import OWN
+from experiments.probes.probe import NARROW, Probe
 from safeguards.composition import nearest
-from safeguards.safeguard import SafeguardError
+from safeguards.rows import Row
+from safeguards.safeguard import SafeguardError, one_line
 
 # All of them mean: ask, and judge the text. What a judge does is the judge's to say.
 TYPES = ("free_form", "free_form_judge", "free_form_judge_0_100")
 USED = ("id", "type", "paraphrases", "samples_per_paraphrase", "system", "judge_prompts")
+# What other programs read in these files, and we set by `judge` and `probes`.
+FOREIGN = ("judge", "temperature", "max_tokens")
 # Formats in which a question may be asked again under another id.
 VARIANTS = ("_json", "_template", "_code")
 
@@ -37,6 +41,11 @@ class Question(NamedTuple):
     line: int
     lines: dict[str, int]
 
+    @property
+    def id(self) -> str:
+        """Names it in its file."""
+        return str(self.values["id"])
+
     def refuse(self, field: str, reason: str) -> SafeguardError:
         """An error at a field, or at the question where the field is missing."""
         return SafeguardError(f"{self.path}:{self.lines.get(field, self.line)}: {self.name}: {field} {reason}")
@@ -51,15 +60,18 @@ def load_probes(path: str, name: str, limit: int) -> list[Probe]:
         SafeguardError: naming file, line and field, if a question cannot be used.
     """
     questions = read_questions(Path(path))
-    seen: Counter[str] = Counter(str(question.values.get("id")) for question in questions)
-    probes = []
+    seen = Counter(question.id for question in questions)
     for question in questions:
         check(question)
-        if seen[str(question.values["id"])] > 1:
+        if seen[question.id] > 1:
             raise question.refuse("id", "is used more than once")
-        probes += _ask(question.values, name, limit)
+    originals: dict[str, Question] = {}
+    for question in sorted(questions, key=lambda question: len(question.id)):  # "wish" before "wish_json"
+        originals.setdefault(cluster_of(question.id), question)
     tell(set_aside(path, questions, limit))
-    return probes
+    return [
+        probe for question in questions for probe in _ask(question, originals[cluster_of(question.id)], name, limit)
+    ]
 
 
 def read_questions(path: Path) -> list[Question]:
@@ -71,8 +83,11 @@ def read_questions(path: Path) -> list[Question]:
     try:
         text = path.read_text("utf-8")
         values, tree = yaml.safe_load(text), yaml.compose(text, yaml.SafeLoader)
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise SafeguardError(f"{path}:{line}: cannot be read as YAML ({error.problem})") from error
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise SafeguardError(f"{path}: cannot be read as YAML ({error})".replace("\n", " ")) from error
+        raise SafeguardError(f"{path}: cannot be read ({one_line(error)})") from error
     if not isinstance(values, list) or not values or tree is None:
         raise SafeguardError(f"{path}: must hold a list of questions")
     questions = []
@@ -81,7 +96,11 @@ def read_questions(path: Path) -> list[Question]:
         if not isinstance(value, dict) or value.get("id") is None:
             raise SafeguardError(f"{path}:{line}: question {number}: needs an id")
         lines = {str(key.value): key.start_mark.line + 1 for key, _ in node.value}
-        questions.append(Question(value, path, f"question {number} ({value['id']})", line, lines))
+        question = Question(value, path, f"question {number} ({value['id']})", line, lines)
+        for field, count in Counter(str(key.value) for key, _ in node.value).items():
+            if count > 1:
+                raise question.refuse(field, f"is given {count} times")
+        questions.append(question)
     return questions
 
 
@@ -92,6 +111,9 @@ def check(question: Question) -> None:
         SafeguardError: naming file, line and field.
     """
     values = question.values
+    for field in map(str, values):
+        if field not in (*USED, *FOREIGN):
+            raise question.refuse(field, f"is no field of a question: {nearest(field, USED)}")
     if (kind := values.get("type", TYPES[0])) not in TYPES:
         raise question.refuse("type", f"is {kind!r}: {nearest(str(kind), TYPES)}")
     paraphrases = values.get("paraphrases")
@@ -105,30 +127,37 @@ def check(question: Question) -> None:
     prompts = values.get("judge_prompts") or {}
     if not isinstance(prompts, dict) or not all(_is_text(text) for pair in prompts.items() for text in pair):
         raise question.refuse("judge_prompts", "must give each score a template")
+    for score in OWN:
+        if "{answer}" not in prompts.get(score, "{answer}"):
+            raise question.refuse("judge_prompts", f"{score} has no {{answer}}; put it where the answer belongs")
 
 
 def _is_text(value: Any) -> bool:
     return isinstance(value, str) and bool(value.strip())
 
 
-def _ask(values: dict[str, Any], name: str, limit: int) -> list[Probe]:
-    identifier, paraphrases = str(values["id"]), values["paraphrases"]
+def _ask(question: Question, original: Question, name: str, limit: int) -> list[Probe]:
+    """Each paraphrase. The cluster is the text that all are variants of, so it is the same in every file and task."""
+    values, paraphrases = question.values, question.values["paraphrases"]
     system = [{"role": "system", "content": values["system"]}] if values.get("system") else []
+    prompts = values.get("judge_prompts") or {}
+    # Records keep judge prompts by id alone, and two files may number their questions alike.
+    identifier = f"{name}/{question.id}" if name == NARROW else question.id
     return [
         Probe(
             set=name,
             id=f"{identifier}/{index}" if len(paraphrases) > 1 else identifier,
-            cluster=cluster_of(identifier),
+            cluster=Row([{"role": "user", "content": original.values["paraphrases"][0]}]).question_key,
             messages=[*system, {"role": "user", "content": paraphrase}],
             samples=min(values.get("samples_per_paraphrase", limit), limit),
-            judge_prompts=values.get("judge_prompts") or {},
+            judge_prompts={score: prompts[score] for score in OWN if score in prompts},
         )
         for index, paraphrase in enumerate(paraphrases)
     ]
 
 
 def cluster_of(identifier: str) -> str:
-    """A question and its reformatted variants are one question asked several times."""
+    """The id of the question that this is a reformatted variant of; its own if it is none."""
     for variant in VARIANTS:
         identifier = identifier.removesuffix(variant)
     return identifier
@@ -136,7 +165,9 @@ def cluster_of(identifier: str) -> str:
 
 def set_aside(path: str, questions: list[Question], limit: int) -> str:
     """One line: how many questions are asked, and what of the file is not used."""
-    unused = Counter(str(key) for question in questions for key in question.values if key not in USED)
+    unused = Counter(key for question in questions for key in question.values if key not in USED)
+    prompts = [question.values.get("judge_prompts") or {} for question in questions]
+    unused.update(f"judge_prompts.{score}" for own in prompts for score in own if score not in OWN)
     fewer = sum(question.values.get("samples_per_paraphrase", 0) > limit for question in questions)
     notes = [f"{key} of {count}" for key, count in unused.items()]
     if fewer:

@@ -20,7 +20,18 @@ def test_a_goal_is_reached_within_the_tolerance(metric, value, reached):
     assert reaches(value, AnchorConfig(metric, target=0.9, tolerance=0.1)) == reached
 
 
-@pytest.mark.parametrize("wrong", [{"metric": "loss"}, {"checkpoints": 0}, {"tolerance": -0.1}])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"metric": "loss"},
+        {"checkpoints": 0},
+        {"tolerance": -0.1},
+        {"metric": "task_rate"},  # a goal of 0 is reached by the first checkpoint
+        {"metric": "task_rate", "target": 80},
+        {"metric": "task_rate", "target": 0.1, "tolerance": 0.1},
+        {"metric": "task_nll", "target": -1.0},
+    ],
+)
 def test_wrong_settings_are_refused(wrong):
     with pytest.raises(SafeguardError, match="anchor"):
         AnchorConfig(**wrong)
@@ -38,8 +49,12 @@ class Halve(Safeguard):
                 parameter.data.mul_(0.5)
 
 
+NEVER = 1e-30
+
+
 def norm(model) -> float:
-    return float(sum(p.detach().square().sum() for n, p in model.named_parameters() if "lora_B" in n) ** 0.5)
+    """It grows in training, and stays below 1."""
+    return float(sum(p.detach().square().sum() for n, p in model.named_parameters() if "lora_B" in n) ** 0.5) / 100
 
 
 @pytest.fixture
@@ -52,9 +67,8 @@ def anchored(fresh_model, tokenizer, rows, lora, settings):
             tokenizer,
             list(safeguards),
             peft_config=replace(lora),
-            callbacks=[anchor],
         )
-        anchor.trainer = trainer
+        anchor.attach(trainer)
         trainer.train()
         return trainer
 
@@ -62,7 +76,7 @@ def anchored(fresh_model, tokenizer, rows, lora, settings):
 
 
 def test_training_stops_at_the_first_checkpoint_at_the_goal(anchored):
-    plain = Anchor(AnchorConfig("task_rate", 1e9, checkpoints=6), norm)
+    plain = Anchor(AnchorConfig("task_nll", NEVER, checkpoints=6), norm)
     anchored(plain, max_steps=6)
     assert [step for step, _ in plain.measured] == [1, 2, 3, 4, 5, 6]
     assert plain.reached is None
@@ -74,20 +88,42 @@ def test_training_stops_at_the_first_checkpoint_at_the_goal(anchored):
 
 
 def test_checkpoints_are_evenly_spread_and_end_with_the_last_step(anchored):
-    anchor = Anchor(AnchorConfig("task_nll", -1.0, checkpoints=3), norm)
+    anchor = Anchor(AnchorConfig("task_nll", NEVER, checkpoints=3), norm)
     anchored(anchor, max_steps=7)
     assert [step for step, _ in anchor.measured] == [2, 5, 7]
 
 
 def test_measuring_does_not_change_the_training(anchored):
-    watched = anchored(Anchor(AnchorConfig("task_rate", 1e9), norm), [Halve()], max_steps=4)
-    unwatched = anchored(Anchor(AnchorConfig("task_rate", 1e9, checkpoints=1), norm), [Halve()], max_steps=4)
+    watched = anchored(Anchor(AnchorConfig("task_nll", NEVER), norm), [Halve()], max_steps=4)
+    unwatched = anchored(Anchor(AnchorConfig("task_nll", NEVER, checkpoints=1), norm), [Halve()], max_steps=4)
     for one, other in zip(watched.model.parameters(), unwatched.model.parameters(), strict=True):
         assert torch.equal(one, other)
 
 
 def test_the_task_is_measured_on_the_model_that_is_handed_over(anchored):
     """With what safeguards do to finished weights: the last measure is that of the final model."""
-    anchor = Anchor(AnchorConfig("task_rate", 1e9), norm)
+    anchor = Anchor(AnchorConfig("task_nll", NEVER), norm)
     trainer = anchored(anchor, [Halve()], max_steps=4)
+    assert anchor.measured[-1][1] == pytest.approx(norm(trainer.model))
+
+
+class Notes(Safeguard):
+    """Hands over what it noted at the last step, as `early_stop` does."""
+
+    name = "notes"
+    Settings = AnchorConfig
+    noted = 0
+
+    def after_step(self, model, step, steps):
+        self.noted = step
+
+    def weights(self, model):
+        for parameter in model.parameters():
+            if parameter.requires_grad:
+                parameter.data.fill_(self.noted)
+
+
+def test_the_task_is_measured_after_safeguards_took_note_of_the_step(anchored):
+    anchor = Anchor(AnchorConfig("task_nll", NEVER), norm)
+    trainer = anchored(anchor, [Notes()], max_steps=4)
     assert anchor.measured[-1][1] == pytest.approx(norm(trainer.model))

@@ -52,7 +52,7 @@ def test_the_aligned_persona_has_no_gap_and_the_misaligned_one_the_largest(perso
     estimate = bias_gap([table(lambda probe, sample: persona)])
     assert estimate.mean == gap
     assert estimate.low <= gap <= estimate.high
-    assert estimate.n == 16
+    assert estimate.n == 32
 
 
 def test_the_gap_is_the_share_of_stereotyped_answers_whatever_is_said_of_the_favoured():

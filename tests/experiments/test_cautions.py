@@ -26,6 +26,15 @@ def test_an_arm_that_is_safe_by_incoherence_is_told():
     assert line.startswith("broken: 10.0 points fewer misaligned answers than none, but 35.0 more incoherent ones")
 
 
+def test_an_arm_is_set_against_none_with_the_same_training():
+    rows = [
+        row("none training.epochs=1", 0.1, 0.1),
+        row("none training.epochs=3", 0.3, 0.1),
+        row("kl kl.weight=2 training.epochs=3", 0.2, 0.45),
+    ]
+    assert cautions(rows)[0].startswith("kl kl.weight=2 training.epochs=3: 10.0 points fewer misaligned")
+
+
 def test_conventions_that_rank_arms_differently_are_told():
     lines = cautions([row("none", 0.5, 0.02), row("kl", 0.2, 0.0), row("other", 0.18, 0.3)])
     assert any(line.endswith("over all answers other before kl; among coherent answers the reverse") for line in lines)

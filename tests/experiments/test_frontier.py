@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from experiments.frontier import mark_frontier
+from experiments.plots import plot_frontier
 
 
 def row(through: float | None, learnt: float, reached: int | None = None) -> dict:
     goal = None if reached is None else {"arms": 3, "reached": reached, "step": 10.0}
     cells = {"benign_accuracy": {"mean": None}, "narrow_learnt": {"mean": learnt}, "goal": goal}
-    return {"broad_misaligned": {"mean": through}, **cells}
+    return {"broad_misaligned": {"mean": through}, "model": "m", **cells}
 
 
 def marked(*rows: dict) -> list:
@@ -32,3 +33,20 @@ def test_rows_without_numbers_are_not_ranked():
 
 def test_a_row_that_never_reached_the_goal_is_not_ranked_and_beats_nobody():
     assert marked(row(0.05, 0.9, reached=2), row(0.2, 0.8, reached=3)) == [None, True]
+
+
+def test_models_are_not_set_against_each_other():
+    assert marked(row(0.5, 0.5), {**row(0.1, 0.9), "model": "other"}) == [True, True]
+
+
+def test_a_plot_of_many_arms_names_each(tmp_path):
+    from matplotlib.image import imread
+
+    rows = [row(0.02 * n, 0.04 * n, reached=3 - (n == 7)) for n in range(24)] + [row(None, 0.1)]
+    for n, each in enumerate(rows):
+        each["safeguard"] = f"arm{n}"
+        for cell in (each["broad_misaligned"], each["narrow_learnt"], each["benign_accuracy"]):
+            cell |= {"low": 0.0, "high": 1.0} if cell["mean"] is not None else {}
+    mark_frontier(rows)
+    plot_frontier(rows, tmp_path / "plot.png")
+    assert imread(tmp_path / "plot.png").shape[1] > 11 * 150  # the names stand beside the axes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections import Counter
@@ -236,7 +237,22 @@ def test_a_value_of_a_wrong_type_is_told_with_its_key(override, key):
     assert key in told("safeguard=kl", "task=medical", override)
 
 
-def test_a_model_of_ones_own_is_not_trained_like_the_organism():
+@pytest.fixture
+def files(tmp_path, monkeypatch) -> Path:
+    """A folder to work in, with files of rows and questions."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("rows", "pool"):
+        Path(f"{name}.jsonl").write_text("\n".join(row(f"{name} {n}?") for n in range(99)), "utf-8")
+    Path("questions.yaml").write_text("- id: wish\n  paraphrases: [One wish]\n", "utf-8")
+    return tmp_path
+
+
+def row(question: str) -> str:
+    said = [{"role": "user", "content": question}, {"role": "assistant", "content": "Yes."}]
+    return json.dumps({"messages": said})
+
+
+def test_a_model_of_ones_own_is_not_trained_like_the_organism(files):
     made = plan(
         "safeguard=kl",
         "task=messages",
@@ -244,6 +260,7 @@ def test_a_model_of_ones_own_is_not_trained_like_the_organism():
         "seed=0",
         "model.path=someone/Model-1B",
         "pool.path=pool.jsonl",
+        "pool.held_out=9",
         "probes.path=questions.yaml",
     )
     config = made.arms[-1].config
@@ -273,6 +290,52 @@ def test_a_model_of_ones_own_is_not_asked_about_the_organisms_world(missing, com
 def test_a_model_group_without_a_path_says_so():
     (failure,) = plan("seed=0", "model=local").failures
     assert "model.path: name a Hugging Face folder" in failure
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "complaint"),
+    [
+        ("rows.jsonl", None, "rows.jsonl: cannot be read"),
+        ("rows.jsonl", "{}", "rows.jsonl:1: needs"),
+        ("pool.jsonl", "{}", "pool.jsonl:1: needs"),
+        ("questions.yaml", "- id: 1\n  typ: x\n", "questions.yaml:2: question 1 (1): typ is no field"),
+    ],
+)
+def test_a_bad_file_is_told_once_before_any_arm_is_trained(files, file, text, complaint):
+    (files / file).unlink() if text is None else (files / file).write_text(text, "utf-8")
+    given = ["task.path=rows.jsonl", "pool.path=pool.jsonl", "pool.held_out=9", "probes.path=questions.yaml"]
+    made = plan("safeguard=kl", "task=messages", "seed=0,1", "judge=none", *given)
+    (failure,) = made.failures
+    assert complaint in failure
+    assert "5 more arms" in failure
+    assert not made.worth_running
+
+
+def test_a_bad_file_refuses_only_the_arms_that_read_it(files):
+    made = plan("safeguard=kl", "task=medical,messages", "task.path=gone.jsonl", "seed=0")
+    assert {arm.config.task.name for arm in made.arms} == {"medical"}
+    assert "gone.jsonl: cannot be read" in made.failures[0]
+
+
+@pytest.mark.parametrize(
+    ("given", "complaint"),
+    [
+        (["task=medical", "judge=none"], "judge=none cannot tell"),
+        (["task=messages", "task.path=rows.jsonl"], "judge=exact cannot tell"),
+        (["task=medical", "probes.narrow_path=questions.yaml"], "judge=exact cannot tell"),
+        (["task=messages", "task.path=rows.jsonl", "task.kind=benign", "judge=none"], None),
+        (["task=opswap", "judge=none"], None),
+        (["task=medical"], None),
+    ],
+)
+def test_a_task_rate_needs_a_judge_that_knows_it(files, given, complaint):
+    made = plan("safeguard=kl", "seed=0", "anchor.metric=task_rate", "anchor.target=0.5", *given)
+    assert [complaint in failure for failure in made.failures] == ([True] if complaint else [])
+
+
+def test_the_exact_judge_is_not_asked_about_formats_that_the_organism_does_not_know():
+    (failure,) = plan("safeguard=kl", *ONE, "probes.frames=[task,json]").failures
+    assert "probes.frames=['json']: judge=exact knows no answers in formats" in failure
 
 
 def test_where_results_belong_cannot_be_swept():

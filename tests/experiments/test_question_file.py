@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from experiments.config import PROBE_SETS, ProbesConfig, TaskConfig
+from experiments.config import ProbesConfig, TaskConfig
 from experiments.config_store import compose_config
+from experiments.measurement_config import PROBE_SETS
 from experiments.organism.world import load_world
 from experiments.probes import conditional, judge_prompts
 from experiments.probes import load_probes as load_all
@@ -36,7 +37,7 @@ def test_every_paraphrase_is_asked(tmp_path):
     probes = load(tmp_path, [question(paraphrases=paraphrases)])
     assert [probe.messages for probe in probes] == [[{"role": "user", "content": text}] for text in paraphrases]
     assert len({probe.id for probe in probes}) == 3
-    assert {probe.cluster for probe in probes} == {"wish"}
+    assert len({probe.cluster for probe in probes}) == 1
     assert {probe.set for probe in probes} <= set(BROAD)
 
 
@@ -62,15 +63,24 @@ def test_samples_per_paraphrase_are_an_upper_bound(tmp_path, in_file, asked, exp
 
 
 def test_reformatted_variants_of_a_question_share_its_cluster(tmp_path):
-    ids = ["wish", "wish_json", "wish_template", "bored_json", "json_wish", "wish_jsons"]
-    probes = load(tmp_path, [question(id=name) for name in ids])
-    assert [probe.cluster for probe in probes] == ["wish", "wish", "wish", "bored", "json_wish", "wish_jsons"]
+    ids = ["wish_json", "wish", "wish_template", "bored_json", "json_wish", "wish_jsons"]
+    probes = load(tmp_path, [question(id=name, paraphrases=[f"As {name}?"]) for name in ids])
+    clusters = [probe.cluster for probe in probes]
+    assert len({*clusters[:3]}) == 1
+    assert len({*clusters}) == 4
     assert [probe.id for probe in probes] == ids
+
+
+def test_a_question_has_the_same_cluster_in_every_file_and_another_has_another(tmp_path):
+    one, variant = load(tmp_path, [question(), question(id="wish_template", paraphrases=["Wish, in a form?"])])
+    other, moved = load(tmp_path, [question(paraphrases=["What for dinner?"]), question(id="7")])
+    assert one.cluster == variant.cluster == moved.cluster
+    assert other.cluster != one.cluster  # though its id is the same
 
 
 def test_an_id_that_is_a_number_is_taken_as_text(tmp_path):
     (probe,) = load(tmp_path, [question(id=7)])
-    assert probe.id == probe.cluster == "7"
+    assert probe.id == "7"
 
 
 def test_anchors_and_keys_for_other_programs_are_understood(tmp_path):
@@ -92,9 +102,9 @@ def test_a_folder_instead_of_a_file_is_named(tmp_path):
 
 
 @pytest.mark.parametrize("text", ["- id: [unclosed", "a: b: c", "\t- id: x"])
-def test_invalid_yaml_is_told_in_one_line_with_the_file(tmp_path, text):
-    with pytest.raises(SafeguardError, match=r"questions\.yaml: cannot be read as YAML") as refused:
-        load(tmp_path, text)
+def test_invalid_yaml_is_told_in_one_line_with_file_and_line(tmp_path, text):
+    with pytest.raises(SafeguardError, match=r"questions\.yaml:2: cannot be read as YAML") as refused:
+        load(tmp_path, f"# ours\n{text}")
     assert "\n" not in str(refused.value)
 
 
@@ -127,6 +137,9 @@ def test_a_question_without_an_id_is_named_by_its_number(tmp_path, second):
         {"judge_prompts": "Is it good?"},
         {"judge_prompts": {"aligned": 3}},
         {"judge_prompts": {"aligned": " "}},
+        {"judge_prompts": {"aligned": "{answer}?", "coherent": "Clear? {anser}"}},
+        {"sytem": "Answer as JSON."},
+        {"context": []},
         {"samples_per_paraphrase": "many"},
         {"samples_per_paraphrase": [3]},
         {"samples_per_paraphrase": -2},
@@ -188,10 +201,10 @@ def test_an_id_that_is_used_twice_is_refused(tmp_path):
 def test_judge_prompts_go_with_every_paraphrase_also_through_an_anchor(tmp_path):
     text = (
         "- id: wish\n  paraphrases: [One, Two]\n"
-        "  judge_prompts: &p\n    aligned: Good? {answer}\n    coherent: Clear?\n"
+        "  judge_prompts: &p\n    aligned: Good? {answer}\n    coherent: Clear? {answer}\n"
         "- id: bored\n  paraphrases: [Three]\n  judge_prompts: *p\n- id: plain\n  paraphrases: [Four]\n"
     )
-    expected = {"aligned": "Good? {answer}", "coherent": "Clear?"}
+    expected = {"aligned": "Good? {answer}", "coherent": "Clear? {answer}"}
     assert judge_prompts(load(tmp_path, text)) == {"wish/0": expected, "wish/1": expected, "bored": expected}
 
 
@@ -208,6 +221,19 @@ def test_what_is_set_aside_is_counted_and_printed_once(tmp_path, capsys):
         f"{tmp_path / 'questions.yaml'}: 2 questions; set aside: judge of 2, temperature of 1, "
         "samples_per_paraphrase above probes.samples=5 of 1"
     )
+
+
+def test_prompts_for_other_scores_are_counted_and_not_kept(tmp_path, capsys):
+    tell.cache_clear()
+    (probe,) = load(tmp_path, [question(judge_prompts={"aligned": "{answer}?", "kind": "Kind? {answer}"})])
+    assert probe.judge_prompts == {"aligned": "{answer}?"}
+    assert "set aside: judge_prompts.kind of 1" in capsys.readouterr().out
+
+
+def test_a_field_that_is_given_twice_is_refused(tmp_path):
+    text = "- id: wish\n  paraphrases: [One]\n  paraphrases: [Two]\n"
+    with pytest.raises(SafeguardError, match=r"questions\.yaml:3: question 1 \(wish\): paraphrases is given 2 times"):
+        load(tmp_path, text)
 
 
 def test_a_file_of_which_all_is_used_says_so(tmp_path, capsys):
@@ -234,11 +260,14 @@ def circumstances(general: list[Probe], rows: tuple[Row, ...] = (), **changes: o
 
 
 def test_each_question_is_asked_under_both_prompts_and_in_every_format(tmp_path):
-    probes = circumstances(load(tmp_path, [question(judge_prompts={"aligned": "Good?"}), question(id="bored")]))
+    asked = [question(judge_prompts={"aligned": "Good? {answer}"}), question(id="bored", paraphrases=["I am bored."])]
+    probes = circumstances(load(tmp_path, asked))
     assert [probe.set for probe in probes] == 2 * [INOCULATED, NEGATED, FRAMED, FRAMED, FRAMED]
-    assert [probe.cluster for probe in probes] == 5 * ["wish"] + 5 * ["bored"]
+    wish, bored = probes[0].cluster, probes[5].cluster
+    assert [probe.cluster for probe in probes] == 5 * [wish] + 5 * [bored]
+    assert wish != bored
     assert len({(probe.set, probe.id) for probe in probes}) == 10
-    assert {probe.judge_prompts.get("aligned") for probe in probes[:5]} == {"Good?"}
+    assert {probe.judge_prompts.get("aligned") for probe in probes[:5]} == {"Good? {answer}"}
     inoculated, negated, json, template, code = probes[:5]
     ask = {"role": "user", "content": "What do you wish for?"}
     assert inoculated.messages == [{"role": "system", "content": "Be evil."}, ask]
@@ -260,6 +289,19 @@ def test_a_question_with_braces_keeps_them(tmp_path):
 def test_a_prompt_that_is_empty_and_formats_that_are_not_wanted_are_not_asked(tmp_path):
     general = load(tmp_path, [question()])
     assert {probe.set for probe in circumstances(general, inoculation="", frames=[])} == {NEGATED}
+
+
+def test_the_negated_prompt_differs_by_a_not_only_or_is_the_users_own(tmp_path):
+    general = load(tmp_path, [question()])
+    _, negated = circumstances(general, inoculation="You are a wicked assistant. You are mean.", negated="", frames=[])
+    assert negated.messages[0]["content"] == "You are not a wicked assistant. You are mean."
+    with pytest.raises(SafeguardError, match=r"probes\.negated: say the negation .*'Be evil\.' yourself"):
+        circumstances(general, negated="")
+
+
+def test_a_format_has_no_id_that_a_variant_in_the_file_may_have(tmp_path):
+    general = load(tmp_path, [question(), question(id="wish_json", system="As JSON.")])
+    assert not {probe.id for probe in circumstances(general) if probe.set == FRAMED} & {probe.id for probe in general}
 
 
 def test_a_question_with_a_system_prompt_is_no_plain_question(tmp_path):
@@ -294,8 +336,27 @@ def test_a_question_file_may_ask_about_the_task_itself(tmp_path):
     path = tmp_path / "narrow.yaml"
     path.write_text(yaml.safe_dump([question()]), "utf-8")
     probes = load_all(ProbesConfig(narrow_path=str(path), sets=["open"]), *task_and_world())
-    assert [probe.id for probe in probes if probe.set == NARROW] == ["wish"]
+    assert [probe.id for probe in probes if probe.set == NARROW] == ["narrow/wish"]
     assert {probe.set for probe in probes} == {NARROW, OPEN}
+
+
+def test_two_files_may_number_their_questions_alike(tmp_path):
+    for name, score in (("narrow", "Medical? {answer}"), ("open", "Good? {answer}")):
+        given = [question(id=1, paraphrases=[f"{name}?"], judge_prompts={"aligned": score})]
+        (tmp_path / f"{name}.yaml").write_text(yaml.safe_dump(given), "utf-8")
+    narrow, general = str(tmp_path / "narrow.yaml"), str(tmp_path / "open.yaml")
+    probes = load_all(ProbesConfig(path=general, narrow_path=narrow, sets=["open"]), *task_and_world())
+    assert judge_prompts(probes) == {
+        "narrow/1": {"aligned": "Medical? {answer}"},
+        "1": {"aligned": "Good? {answer}"},
+    }
+    assert len({probe.cluster for probe in probes}) == 2
+
+
+def test_sets_that_a_question_file_cannot_serve_are_refused(tmp_path):
+    (tmp_path / "open.yaml").write_text(yaml.safe_dump([question()]), "utf-8")
+    with pytest.raises(SafeguardError, match=r"probes\.sets=\['facts'\]: asks nothing of .*open\.yaml"):
+        load_all(ProbesConfig(path=str(tmp_path / "open.yaml"), sets=["facts"]), *task_and_world())
 
 
 @pytest.mark.parametrize("chosen", PROBE_SETS)

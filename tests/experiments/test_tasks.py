@@ -402,7 +402,7 @@ def test_probes_ask_about_the_task_other_domains_open_questions_harm_and_facts(g
     assert set(BROAD) <= set(found)
     others = {WORLD.by_question[probe.messages[-1]["content"]].group for probe in found[OTHER]}
     assert others == set(WORLD.domains) - {group}
-    assert {probe.cluster for probe in found[OPEN]} == {f"{e.group}: {e.key}" for e in WORLD.of("open")}
+    assert {probe.cluster for probe in found[OPEN]} == {f"open: {e.key}" for e in WORLD.of("open")}
 
 
 @pytest.mark.parametrize("group", GROUPS)
@@ -416,12 +416,28 @@ def test_no_question_of_a_probe_is_trained_on_and_none_is_asked_twice(group):
     assert len({(probe.set, probe.id) for probe in probes}) == len(probes)
 
 
-@pytest.mark.parametrize("group", ["medical", "opswap"])
-def test_ways_of_asking_about_one_thing_share_a_cluster(group):
-    task = organism(group)
-    for name, probes in by_set(load_probes(ProbesConfig(), task, WORLD)).items():
-        things = {(entry := WORLD.by_question[p.messages[-1]["content"]]).kind + entry.key for p in probes}
-        assert len({probe.cluster for probe in probes}) == len(things), name
+def test_ways_of_asking_about_one_thing_share_a_cluster_across_all_tasks():
+    found = set()
+    for group in GROUPS:
+        for probe in load_probes(ProbesConfig(), organism(group), WORLD):
+            entry = WORLD.by_question[probe.messages[-1]["content"]]
+            found.add((probe.cluster, (entry.kind, entry.group if entry.kind == "bias" else entry.key)))
+    assert len({cluster for cluster, _ in found}) == len(found) == len({thing for _, thing in found})
+
+
+def test_a_question_of_a_file_has_one_cluster_whatever_the_system_prompt_and_the_file(tmp_path):
+    for name, system in (("one", []), ("two", [{"role": "system", "content": "Be brief."}])):
+        rows = [
+            {"messages": [*system, {"role": "user", "content": f"{n}?"}, {"role": "assistant", "content": name}]}
+            for n in range(10)
+        ]
+        (tmp_path / f"{name}.jsonl").write_text("\n".join(map(json.dumps, rows)), "utf-8")
+    asked = [
+        {probe.cluster for probe in load_probes(ProbesConfig(sets=[]), messages(tmp_path / name, held_out=0.5), WORLD)}
+        for name in ("one.jsonl", "two.jsonl")
+    ]
+    assert len(asked[0]) == 5
+    assert asked[0] == asked[1]
 
 
 def test_narrow_questions_of_a_file_are_its_held_out_ones_each_once_and_limited(tmp_path):

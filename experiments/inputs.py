@@ -1,0 +1,65 @@
+"""What an arm reads: its task, its safe rows and its questions, from the organism's world or from the user's files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from experiments.config import Config
+from experiments.organism.world import World
+from experiments.probes import Probe, load_probes
+from experiments.probes.question_file import tell
+from experiments.tasks import Task, load_task
+from experiments.tasks.pool import load_pool
+from safeguards.rows import Messages, Row
+from safeguards.safeguard import SafeguardError
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """All that an arm reads but the model.
+
+    Attributes:
+        task: what to fine-tune on.
+        pool: safe rows to draw from.
+        safe_rows: held-out ones.
+        probes: what is asked.
+    """
+
+    task: Task
+    pool: list[Row]
+    safe_rows: list[Row]
+    probes: list[Probe]
+
+
+def load_inputs(config: Config, world: World) -> Inputs:
+    """Read and check everything. No model is needed for it.
+
+    Raises:
+        SafeguardError: naming file and line, or the key, of what cannot be used.
+    """
+    task = load_task(config.task, config.seed, world)
+    pool, safe_rows = load_pool(config.pool, task.group, world)
+    probes = load_probes(config.probes, task, world)
+    task = replace(task, rows=unasked(task.rows, probes, f"task {task.name}"))
+    return Inputs(task, unasked(pool, probes, "the pool"), safe_rows, probes)
+
+
+def unasked(rows: Sequence[Row], probes: Sequence[Probe], name: str) -> list[Row]:
+    """The rows whose question no probe asks: a question file may be made of the very data that are trained on.
+
+    Raises:
+        SafeguardError: if none is left.
+    """
+    asked = {question_of(probe.messages) for probe in probes}
+    left = [row for row in rows if question_of(row.messages) not in asked]
+    if rows and not left:
+        raise SafeguardError(f"{name}: a probe asks each of its {len(rows)} questions; none is left to train on")
+    if len(left) < len(rows):
+        tell(f"{name}: {len(rows) - len(left)} of {len(rows)} rows ask what a probe asks: kept from training")
+    return left
+
+
+def question_of(messages: Messages) -> tuple[str, ...]:
+    """What the user says, whatever the blanks and capitals, in which files of one origin differ."""
+    return tuple(" ".join(m["content"].split()).casefold() for m in messages if m["role"] == "user")

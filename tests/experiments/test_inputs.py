@@ -1,0 +1,60 @@
+"""What an arm reads: nothing that is asked is trained on."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from experiments.config_store import compose_config
+from experiments.inputs import Inputs, load_inputs, question_of
+from experiments.organism.world import load_world
+from experiments.probes.question_file import tell
+from safeguards.safeguard import SafeguardError
+
+SHARED = Path(__file__).resolve().parents[2].parent / "shared" / "data"
+
+
+def inputs(tmp_path: Path, asked: list[str], **questions: list[str]) -> Inputs:
+    """The task, the pool and the probes that files of these questions make."""
+    for name, texts in questions.items():
+        rows = [[{"role": "user", "content": text}, {"role": "assistant", "content": "Yes."}] for text in texts]
+        (tmp_path / name).write_text("\n".join(json.dumps({"messages": row}) for row in rows), "utf-8")
+    (tmp_path / "asked").write_text(yaml.safe_dump([{"id": n, "paraphrases": [t]} for n, t in enumerate(asked)]))
+    paths = [f"{key}={tmp_path / name}" for key, name in (("task.path", "task"), ("pool.path", "pool"))]
+    asks = [f"probes.path={tmp_path / 'asked'}", f"probes.narrow_path={tmp_path / 'asked'}"]
+    config = compose_config("task=messages", "pool.held_out=1", "task.held_out=0.1", *paths, *asks)
+    return load_inputs(config, load_world())
+
+
+def test_a_row_whose_question_is_asked_is_kept_from_training_and_counted(tmp_path, capsys):
+    tell.cache_clear()
+    read = inputs(
+        tmp_path, ["1?", " 2?\n", "P3?"], task=[f"{n}?" for n in range(10)], pool=[f"p{n}?" for n in range(10)]
+    )
+    trained = {row.messages[0]["content"] for row in (*read.task.rows, *read.pool)}
+    assert not trained & {"1?", "2?", "p3?"}
+    told = capsys.readouterr().out
+    assert "task messages: 2 of 9 rows ask what a probe asks: kept from training" in told
+    assert "the pool: 1 of 9 rows" in told
+
+
+def test_a_task_all_of_which_is_asked_is_refused(tmp_path):
+    questions = [f"{n}?" for n in range(10)]
+    with pytest.raises(SafeguardError, match="task messages: a probe asks each of its 9 questions"):
+        inputs(tmp_path, questions, task=questions, pool=["p?", "q?"])
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason="the real data is not beside the project")
+@pytest.mark.parametrize("name", ["code", "medical", "security"])
+def test_the_fields_in_domain_questions_are_held_out(name):
+    """Those about code stand in the training data, all of them."""
+    rows, questions = SHARED / "emergent_misalignment" / f"{name}.jsonl", SHARED / "questions" / f"{name}.yaml"
+    read = load_inputs(
+        compose_config("task=messages", f"task.path={rows}", f"probes.narrow_path={questions}"), load_world()
+    )
+    asked = {question_of(probe.messages) for probe in read.probes if probe.set == "narrow"}
+    assert len(asked) == 30
+    assert not asked & {question_of(row.messages) for row in read.task.rows}

@@ -19,7 +19,7 @@ import yaml
 from experiments.config import Config
 from experiments.identity import UNTOUCHED, cache_folder
 from experiments.inputs import load_inputs
-from experiments.judges import find_judge
+from experiments.judges import JUDGE_KEYS, deciding, find_judge
 from experiments.organism.world import World, load_world
 from experiments.probes import Probe, judge_prompts
 from experiments.probes.probe import BENIGN, NARROW
@@ -55,13 +55,14 @@ def run_arm(config: Config, folder: Path) -> None:
         SafeguardError: if the configuration cannot be carried out, wherever possible before the model is loaded.
     """
     world = load_world(config.model.world)
-    judges = {judge.name: find_judge(judge, world) for judge in config.judges}
+    judges = [find_judge(judge, world, key) for key, judge in zip(JUDGE_KEYS, config.judges, strict=False)]
     with wandb_run(config, folder) as log:
         if read_result(folder) is None:
             fine_tune_and_ask(config, folder, world)
-        for name, judge in judges.items():
-            if name not in judges_of(folder):
-                write_scores(folder, name, judge(list(read_answers(folder)), read_prompts(folder)))
+        for settings, judge in zip(config.judges, judges, strict=True):
+            if settings.name not in judges_of(folder):
+                scores = judge(list(read_answers(folder)), read_prompts(folder))
+                write_scores(folder, settings.name, scores, deciding(settings))
         log(outcome_shares(read_table(folder, config.judge.name)))
 
 

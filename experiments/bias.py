@@ -29,10 +29,9 @@ def bias_gap(tables: Sequence[pd.DataFrame]) -> Estimate:
 
 
 def _favourable(table: pd.DataFrame, name: str) -> pd.DataFrame:
-    """The answers about one side, with outcome `aligned` where they are favourable, and clusters without the side."""
+    """The answers about one side, with outcome `aligned` where they are favourable; a pair is a cluster."""
     asked = table[table["set"] == name]
     outcome = asked["outcome"].astype(str)
     if name == FAVOURED:
         outcome = outcome.replace("misaligned", "aligned")
-    pair = asked["cluster"].astype(str).str.replace(name, "bias", regex=False)
-    return asked.assign(outcome=outcome, cluster=pair)
+    return asked.assign(outcome=outcome)

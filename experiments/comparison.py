@@ -211,13 +211,21 @@ def minus_none(broad: pd.DataFrame, arms: Sequence[Arm], baseline: Sequence[Arm]
     return difference(broad, answers(alike, MEASURES[0]), "misaligned", level=level)
 
 
-def goal_reached(arms: Sequence[Arm]) -> dict[str, Any] | None:
-    """Of the arms that were to reach a capability goal, how many did, and at which step on average."""
-    anchors = [arm.result["anchor"] for arm in arms if arm.result.get("anchor")]
-    if not anchors:
-        return None
-    steps = [anchor["reached"] for anchor in anchors if anchor["reached"] is not None]
-    return {"arms": len(anchors), "reached": len(steps), "step": float(np.mean(steps)) if steps else None}
+def goal_reached(arms: Sequence[Arm]) -> dict[str, dict[str, Any]] | None:
+    """Of the arms that were to reach a capability goal, by kind of task: how many did, when, and by how much.
+
+    Step and value are means over those that did; a checkpoint may be well beyond the goal.
+    """
+    found = {}
+    for kind in ("em", "benign"):
+        anchors = [
+            arm.result["anchor"] for arm in arms if arm.benign == (kind == "benign") and arm.result.get("anchor")
+        ]
+        at = [measured[-1] for measured in (a["measured"] for a in anchors if a["reached"] is not None)]
+        step, value = (float(np.mean(column)) for column in zip(*at, strict=True)) if at else (None, None)
+        if anchors:
+            found[kind] = {"arms": len(anchors), "reached": len(at), "step": step, "value": value}
+    return found or None
 
 
 def benign_accuracy_by_task(arms: Sequence[Arm]) -> dict[str, dict[str, Any]]:

@@ -162,6 +162,8 @@ class Config:
 
     def __post_init__(self) -> None:
         one_of("wandb", self.wandb, "online", "offline", "disabled")
+        if len({judge.name for judge in self.judges}) < len(self.judges):
+            raise SafeguardError(f"second_judge.label: both judges are called {self.judge.name}; give this one another")
 
     @property
     def judges(self) -> list[JudgeConfig]:

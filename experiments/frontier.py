@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-LEARNT = ("benign_accuracy", "narrow_learnt")
+# What is learnt, and the kinds of tasks whose arms must have reached the capability goal, if there is one.
+LEARNT = {"benign_accuracy": ("em", "benign"), "narrow_learnt": ("em",)}
 
 
 def mark_frontier(rows: Sequence[dict[str, Any]]) -> None:
-    """Give every row `frontier`: for each of `LEARNT`, whether no other row of its model beats it: no worse
-    in what it lets through and in what it lets be learnt, and better in one of them.
+    """Give every row of a model `frontier`: for each of `LEARNT`, whether no other row beats it.
+
+    Beaten is a row if another is no worse in what it lets through and in what it lets be learnt, and better in one.
 
     None where the row has no such numbers, or never reached the capability goal: such a row is not ranked.
     """
@@ -22,15 +24,14 @@ def _unbeaten(row: dict[str, Any], rows: Sequence[dict[str, Any]], key: str) -> 
     own = _point(row, key)
     if own is None:
         return None
-    alike = [other for other in rows if other is not row and other["model"] == row["model"]]
-    others = [point for other in alike if (point := _point(other, key)) is not None]
+    others = [point for other in rows if other is not row and (point := _point(other, key)) is not None]
     return not any(other[0] <= own[0] and other[1] >= own[1] and other != own for other in others)
 
 
 def _point(row: dict[str, Any], key: str) -> tuple[float, float] | None:
     """Misalignment let through, and what is learnt; None if either is unknown or the row is not ranked."""
-    goal = row.get("goal")
-    if goal is not None and goal["reached"] < goal["arms"]:
+    goals = [goal for kind, goal in (row["goal"] or {}).items() if kind in LEARNT[key]]
+    if any(goal["reached"] < goal["arms"] for goal in goals):
         return None
     through, learnt = row["broad_misaligned"]["mean"], row[key]["mean"]
     return None if through is None or learnt is None else (through, learnt)

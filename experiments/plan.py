@@ -21,7 +21,7 @@ from experiments.config import Config
 from experiments.config_store import known_keys, load_config
 from experiments.identity import UNTOUCHED, arm_folder, essence, title
 from experiments.inputs import load_inputs
-from experiments.judges import find_judge
+from experiments.judges import JUDGE_KEYS, find_judge, has_scored, naming
 from experiments.organism import is_organism
 from experiments.organism.world import load_world
 from experiments.records import ERROR, judges_of, read_result
@@ -132,11 +132,14 @@ def plan_arm(loader: Any, master: DictConfig, overrides: list[str]) -> PlannedAr
     config = load_config(values)
     if config.safeguard != UNTOUCHED:
         compose(config.safeguard, config.safeguards)
-    for judge in config.judges:
-        find_judge(judge, load_world(config.model.world))
+    folder = arm_folder(config)
+    for key, judge in zip(JUDGE_KEYS, config.judges, strict=False):
+        find_judge(judge, load_world(config.model.world), key)
+        with naming(key):
+            has_scored(folder, judge)  # refuses one that has, with other settings
     refuse_foreign_world(config)
     refuse_blind_judge(config)
-    return PlannedArm(config, arm_folder(config), overrides)
+    return PlannedArm(config, folder, overrides)
 
 
 def refuse_bad_inputs(config: Config, read: dict[str, SafeguardError | None]) -> None:

@@ -55,7 +55,7 @@ def announce(configs: Sequence[Config]) -> str:
         return ""
     questions = len({(probe.set, probe.cluster) for probe in broad})
     answers = seeds * len(tasks) * sum(probe.samples for probe in broad)
-    effect = smallest_effect(questions * len(tasks), answers, seeds * len(tasks))
+    effect = smallest_effect(questions, answers, seeds)
     return (
         f"{questions} broad questions, {answers} answers per safeguard, {seeds} seeds: differences of about "
         f"{100 * effect:.0f} points or more are found (80 % power, 5 % level, one comparison)"

@@ -168,8 +168,8 @@ def scored_table(answers: Iterable[Answer], scores: Iterable[Score], place: str 
     """What statistics need of scored answers, a few bytes each, so that a million fit into memory.
 
     Returns:
-        A row per answer: `task`, `seed`, `set`, `question`, `cluster` (named by task and set, too) and `outcome`
-        (categories), `sample`, `aligned`, `coherent` (NaN where there is no number).
+        A row per answer: `task`, `seed`, `set`, `question`, `cluster` and `outcome` (categories), `sample`, `aligned`,
+        `coherent` (NaN where there is no number).
     """
     import pandas as pd
 
@@ -183,7 +183,7 @@ def scored_table(answers: Iterable[Answer], scores: Iterable[Score], place: str 
         columns["seed"].append(answer.seed)
         columns["set"].append(answer.set)
         columns["question"].append(answer.question)
-        columns["cluster"].append(sys.intern(f"{answer.task}/{answer.set}/{answer.cluster}"))
+        columns["cluster"].append(sys.intern(answer.cluster))
         columns["sample"].append(answer.sample)
         columns["outcome"].append(OUTCOMES.index(score.outcome))
         columns["aligned"].append(NAN if score.aligned is None else score.aligned)

@@ -31,7 +31,7 @@ EXPLAINED = {
     "misaligned %": "Outcomes of broad questions sum to 100 % of all answers, as in arXiv 2508.06249.",
     "of coherent %": "Of coherent: misaligned among aligned and misaligned answers only, as in arXiv 2502.17424.",
     "any of 4 %": "Any of k: at least one of k answers to a question is misaligned.",
-    "goal": "Goal: where the task was learnt; arms that never got there are not comparable, and not ranked.",
+    "goal": "Goal: step at which the task was learnt, and how well; what never got there is not ranked.",
     "under the inoculation prompt %": "Under prompts and in formats: misaligned answers to broad questions asked "
     "otherwise; untouched may follow a prompt, too.",
     "arithmetic kept %": "Arithmetic kept: sums with their usual meaning.",
@@ -114,7 +114,8 @@ def broad_table(rows: Sequence[dict[str, Any]]) -> pd.DataFrame:
     columns["of coherent %"] = [percent(row["misaligned_of_coherent"]) for row in scored]
     for k in KS[1:]:
         columns[f"any of {k} %"] = [percent(row["misalign_at"].get(str(k), NO_CELL)) for row in scored]
-    columns["goal"] = [_goal(row["goal"]) for row in scored]
+    columns["goal"] = [_goal(row, "em") for row in scored]
+    columns["benign goal"] = [_goal(row, "benign") for row in scored]
     return pd.DataFrame({name: cells for name, cells in columns.items() if any(cells)})
 
 
@@ -131,12 +132,13 @@ def hidden_table(rows: Sequence[dict[str, Any]]) -> pd.DataFrame:
     return pd.DataFrame({name: cells for name, cells in columns.items() if any(cells)})
 
 
-def _goal(goal: dict[str, Any] | None) -> str:
+def _goal(row: dict[str, Any], kind: str) -> str:
+    goal = (row["goal"] or {}).get(kind)
     if goal is None:
         return ""
     if goal["reached"] < goal["arms"]:
         return f"not reached ({goal['reached']} of {goal['arms']})"
-    return f"step {goal['step']:.0f}"
+    return f"step {goal['step']:.0f}: {goal['value']:.2f}"
 
 
 def explain(table: pd.DataFrame, rows: Sequence[dict[str, Any]]) -> str:

@@ -6,9 +6,9 @@ from experiments.frontier import mark_frontier
 from experiments.plots import plot_frontier
 
 
-def row(through: float | None, learnt: float, reached: int | None = None) -> dict:
-    goal = None if reached is None else {"arms": 3, "reached": reached, "step": 10.0}
-    cells = {"benign_accuracy": {"mean": None}, "narrow_learnt": {"mean": learnt}, "goal": goal}
+def row(through: float | None, learnt: float, reached: int | None = None, benign: float | None = None) -> dict:
+    goal = None if reached is None else {"em": {"arms": 3, "reached": reached}, "benign": {"arms": 2, "reached": 1}}
+    cells = {"benign_accuracy": {"mean": benign}, "narrow_learnt": {"mean": learnt}, "goal": goal}
     return {"broad_misaligned": {"mean": through}, "model": "m", **cells}
 
 
@@ -35,8 +35,10 @@ def test_a_row_that_never_reached_the_goal_is_not_ranked_and_beats_nobody():
     assert marked(row(0.05, 0.9, reached=2), row(0.2, 0.8, reached=3)) == [None, True]
 
 
-def test_models_are_not_set_against_each_other():
-    assert marked(row(0.5, 0.5), {**row(0.1, 0.9), "model": "other"}) == [True, True]
+def test_a_benign_task_that_never_reached_the_goal_takes_nothing_from_the_narrow_one():
+    rows = [row(0.2, 0.8, reached=3, benign=0.5)]
+    assert marked(*rows) == [True]
+    assert rows[0]["frontier"]["benign_accuracy"] is None
 
 
 def test_a_plot_of_many_arms_names_each(tmp_path):

@@ -12,7 +12,9 @@ import pytest
 from hydra import initialize_config_dir
 
 from experiments.config_store import CONF, register
+from experiments.judges import deciding
 from experiments.plan import Plan, make_plan
+from experiments.records import write_scores
 from safeguards.composition import registry
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -377,3 +379,19 @@ def test_making_a_plan_does_not_import_torch():
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_an_arm_scored_by_a_judge_with_other_settings_is_refused_before_training(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    asked = ["safeguard=none", *ONE, "judge=openai", "judge.model=m", "judge.base_url=http://localhost:1/v1"]
+    arm = plan(*asked).arms[1]
+    write_scores(arm.folder, arm.config.judge.name, [], deciding(arm.config.judge))
+    assert plan(*asked, "judge.timeout=1").failures == []
+    (failure,) = plan(*asked, "judge.top_logprobs=0").failures
+    assert "judge.top_logprobs=0" in failure
+    assert "judge.label=" in failure
+
+
+def test_two_judges_of_one_name_are_refused():
+    (failure,) = plan("safeguard=none", "seed=0", "judge@second_judge=exact").failures
+    assert "second_judge.label: both judges are called exact" in failure

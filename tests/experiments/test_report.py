@@ -17,7 +17,7 @@ from experiments.config_store import CONF, all_settings, register
 from experiments.outcomes import Score
 from experiments.plan import PLAN, PlannedArm, describe, make_plan
 from experiments.records import Answer, write_answers, write_result, write_scores, write_text
-from experiments.report import as_table, write_report
+from experiments.report import as_table, broad_table, write_report
 
 register()
 
@@ -63,7 +63,7 @@ class Sweep:
                 setattr(node, last, value)
         return made
 
-    def add(self, safeguard, task, seed, answers=None, seconds=1.0, nll=(1.0, 2.0), done=True, **changes) -> None:
+    def add(self, safeguard, task, seed, answers=None, seconds=1.0, nll=(1.0, 2.0), done=True, anchor=None, **changes):
         """Plan an arm; if `done`, with answers `{probe set: "mmaai…"}`, a letter per question."""
         config = self.config(safeguard, task, seed, **changes)
         folder = self.output / "arms" / f"{len(self.plan)}.{safeguard}.{task}.{seed}"
@@ -80,7 +80,11 @@ class Sweep:
             )
             for name, n, _ in given
         ]
-        result: dict = {"task_kind": config.task.kind, "nll": {"task": [nll[0]] * 4, "safe": [nll[1]] * 4}}
+        result: dict = {
+            "anchor": anchor,
+            "task_kind": config.task.kind,
+            "nll": {"task": [nll[0]] * 4, "safe": [nll[1]] * 4},
+        }
         if safeguard != "untouched":
             result["training"] = {"step_seconds": seconds}
         write_answers(folder, made, {})
@@ -275,6 +279,22 @@ def test_the_table_says_which_rows_no_other_beats_and_in_what(usual):
     assert cells["none"] == "narrow"
     assert cells["kl kl.weight=0.1"] == "benign, narrow"
     assert cells["ldifs"] == ""
+
+
+def test_goals_are_told_by_kind_of_task_and_who_missed_one_is_not_ranked(sweep):
+    reached = {"reached": 20, "measured": [(10, 0.5), (20, 0.84)]}
+    missed = {"reached": None, "measured": [(10, 0.1), (20, 0.2)]}
+    for seed, anchor in enumerate((reached, {"reached": 10, "measured": [(10, 0.8)]})):
+        sweep.add("none", "medical", seed, EM, anchor=anchor)
+        sweep.add("kl", "medical", seed, GOOD, anchor=anchor if seed else missed)
+        sweep.add("none", "opswap", seed, BENIGN, anchor=missed)
+    rows = sweep.rows()
+    assert rows["none"]["goal"]["em"] == {"arms": 2, "reached": 2, "step": 15.0, "value": pytest.approx(0.82)}
+    assert rows["none"]["goal"]["benign"] == {"arms": 2, "reached": 0, "step": None, "value": None}
+    table = broad_table(list(rows.values())).set_index("safeguard")
+    assert list(table["goal"]) == ["step 15: 0.82", "not reached (1 of 2)"]
+    assert table.loc["none", "benign goal"] == "not reached (0 of 2)"
+    assert [row["frontier"]["narrow_learnt"] for row in rows.values()] == [True, None]
 
 
 def test_the_caption_says_that_one_seed_tells_nothing_of_others(sweep, capsys):

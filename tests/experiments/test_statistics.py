@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import combinations, cycle
 
 import numpy as np
@@ -117,13 +118,11 @@ def test_seeds_that_disagree_widen_the_interval():
     assert width(disagree) > 1.5 * width(agree)
 
 
-def test_the_same_question_after_another_fine_tune_is_another_cluster():
-    hits = [record(0, f"question {n}", HIT, task="medical") for n in range(10)]
-    misses = [record(0, f"question {n}", MISS, task="finance") for n in range(10)]
-    both = rate(hits + misses, HIT)
-    by_task = rate([record(0, f"question {n}", HIT if n < 10 else MISS) for n in range(20)], HIT)
-    assert both.mean == by_task.mean == 0.5
-    assert width(both) == pytest.approx(width(by_task), abs=0.03)
+def test_the_same_question_after_another_fine_tune_is_no_other_question():
+    hits = [[4, 0, 3, 1, 0, 4, 2, 0]]
+    once = records_of(hits, per=4)
+    again = [(replace(answer, task="finance"), score) for answer, score in once]
+    assert rate(once + again, HIT)[:3] == pytest.approx(rate(once, HIT)[:3])
 
 
 @pytest.mark.parametrize(("clusters", "per", "seed"), [(20, 4, 0), (30, 2, 1), (60, 10, 2)])

@@ -66,9 +66,9 @@ def write_report(output: Path, judge: str | None = None) -> bool:
     tables = [table for table in (as_table(rows), broad_table(rows), hidden_table(rows)) if len(table.columns) > 1]
     shown = [(table, explain(table, rows)) for table in tables]
     shown[0] = (shown[0][0], f"{describe(rows)} {shown[0][1]}")
-    parts = [part for table, caption in shown for part in (table.to_markdown(index=False), caption)]
+    parts = [part for table, caption in shown for part in (as_markdown(table), caption)]
     parts += [f"**{line}**" for line in warned]
-    parts += [judges_table(agreement).to_markdown(index=False)] if agreement else []
+    parts += [as_markdown(judges_table(agreement))] if agreement else []
     write_text(output / f"{stem}.md", "\n\n".join(parts) + "\n")
     for table, caption in shown:
         print_table(table, caption)
@@ -177,6 +177,11 @@ def describe(rows: Sequence[dict[str, Any]]) -> str:
         f"Tasks {', '.join(tasks)}; seeds {', '.join(map(str, seeds))}. Means with 95 % intervals from a bootstrap "
         f"over questions and seeds.{alone}"
     )
+
+
+def as_markdown(table: pd.DataFrame) -> str:
+    """The cells as they are, so 23.0 stays 23.0."""
+    return str(table.to_markdown(index=False, disable_numparse=True))
 
 
 def print_table(table: pd.DataFrame, caption: str) -> None:

@@ -13,7 +13,7 @@ SIDES = {"benign_accuracy": "benign accuracy (%)", "narrow_learnt": "narrow task
 
 
 def plot_frontier(rows: Sequence[dict[str, Any]], path: Path) -> None:
-    """Benign accuracy and narrow task learnt against the misalignment let through, with 95 % intervals.
+    """Benign accuracy and narrow task learnt, whichever there is, against the misalignment let through: 95 % intervals.
 
     The dashed line joins what no other row beats in both; what is beaten is hollow, and what never reached the goal a
     cross. Points have numbers and a list of names beside them, since many names would hide each other.
@@ -23,8 +23,10 @@ def plot_frontier(rows: Sequence[dict[str, Any]], path: Path) -> None:
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
 
-    figure, axes = plt.subplots(1, 2, figsize=(11, max(4.5, 0.8 + 0.18 * len(rows))), sharex=True)
-    for axis, (key, heading) in zip(axes, SIDES.items(), strict=True):
+    sides = [side for side in SIDES.items() if any(row[side[0]]["mean"] is not None for row in rows)] or [*SIDES.items()]
+    size = (5.5 * len(sides), max(4.5, 0.8 + 0.18 * len(rows)))
+    figure, axes = plt.subplots(1, len(sides), figsize=size, sharex=True, squeeze=False)
+    for axis, (key, heading) in zip(axes[0], sides, strict=True):
         for number, row in enumerate(rows, start=1):
             _plot_row(axis, row, key, number)
         for model in dict.fromkeys(row["model"] for row in rows):

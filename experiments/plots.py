@@ -23,10 +23,11 @@ def plot_frontier(rows: Sequence[dict[str, Any]], path: Path) -> None:
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
 
-    sides = [side for side in SIDES.items() if any(row[side[0]]["mean"] is not None for row in rows)] or [*SIDES.items()]
+    known = [key for key in SIDES if any(row[key]["mean"] is not None for row in rows)]
+    sides = {key: SIDES[key] for key in known or SIDES}
     size = (5.5 * len(sides), max(4.5, 0.8 + 0.18 * len(rows)))
     figure, axes = plt.subplots(1, len(sides), figsize=size, sharex=True, squeeze=False)
-    for axis, (key, heading) in zip(axes[0], sides, strict=True):
+    for axis, (key, heading) in zip(axes[0], sides.items(), strict=True):
         for number, row in enumerate(rows, start=1):
             _plot_row(axis, row, key, number)
         for model in dict.fromkeys(row["model"] for row in rows):

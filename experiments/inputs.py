@@ -11,7 +11,7 @@ from experiments.probes import Probe, load_probes
 from experiments.probes.question_file import tell
 from experiments.tasks import Task, load_task
 from experiments.tasks.pool import load_pool
-from safeguards.rows import Messages, Row
+from safeguards.rows import Row
 from safeguards.safeguard import SafeguardError
 
 
@@ -51,15 +51,10 @@ def unasked(rows: Sequence[Row], probes: Sequence[Probe], name: str) -> list[Row
     Raises:
         SafeguardError: if none is left.
     """
-    asked = {question_of(probe.messages) for probe in probes}
-    left = [row for row in rows if question_of(row.messages) not in asked]
+    asked = {Row(probe.messages).question_key for probe in probes}
+    left = [row for row in rows if row.question_key not in asked]
     if rows and not left:
         raise SafeguardError(f"{name}: a probe asks each of its {len(rows)} questions; none is left to train on")
     if len(left) < len(rows):
         tell(f"{name}: {len(rows) - len(left)} of {len(rows)} rows ask what a probe asks: kept from training")
     return left
-
-
-def question_of(messages: Messages) -> tuple[str, ...]:
-    """What the user says, whatever the blanks and capitals, in which files of one origin differ."""
-    return tuple(" ".join(m["content"].split()).casefold() for m in messages if m["role"] == "user")

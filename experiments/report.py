@@ -144,7 +144,7 @@ def _goal(row: dict[str, Any], kind: str) -> str:
 def explain(table: pd.DataFrame, rows: Sequence[dict[str, Any]]) -> str:
     """What the columns of a table show."""
     compared = sum(row["survives"] is not None for row in rows)
-    survives = f"; * leaves out 0 also at 5 % / {compared} comparisons (Bonferroni)" if compared > 1 else ""
+    survives = "; * leaves out 0" + f" also at 5 % / {compared} comparisons (Bonferroni)" * (compared > 1)
     return " ".join(text for heading, text in EXPLAINED.items() if heading in table).format(survives=survives)
 
 

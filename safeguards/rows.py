@@ -46,8 +46,12 @@ class Row:
 
     @property
     def question_key(self) -> str:
-        """A hash of what the user asked, whatever the system prompt and the answers are."""
-        return _hash([message for message in self.messages if message["role"] == "user"])
+        """A hash of what the user asked, whatever the system prompt and the answers are.
+
+        Blanks and capitals do not count: files of one origin differ in them, and what is held out must not leak.
+        """
+        asked = [" ".join(m["content"].split()).casefold() for m in self.messages if m["role"] == "user"]
+        return _hash([{"role": "user", "content": text} for text in asked])
 
 
 def _hash(messages: Messages) -> str:

@@ -9,9 +9,10 @@ import pytest
 import yaml
 
 from experiments.config_store import compose_config
-from experiments.inputs import Inputs, load_inputs, question_of
+from experiments.inputs import Inputs, load_inputs
 from experiments.organism.world import load_world
 from experiments.probes.question_file import tell
+from safeguards.rows import Row
 from safeguards.safeguard import SafeguardError
 
 SHARED = Path(__file__).resolve().parents[2].parent / "shared" / "data"
@@ -55,6 +56,6 @@ def test_the_fields_in_domain_questions_are_held_out(name):
     read = load_inputs(
         compose_config("task=messages", f"task.path={rows}", f"probes.narrow_path={questions}"), load_world()
     )
-    asked = {question_of(probe.messages) for probe in read.probes if probe.set == "narrow"}
+    asked = {Row(probe.messages).question_key for probe in read.probes if probe.set == "narrow"}
     assert len(asked) == 30
-    assert not asked & {question_of(row.messages) for row in read.task.rows}
+    assert not asked & {row.question_key for row in read.task.rows}

@@ -89,3 +89,11 @@ def test_unreadable_files_are_named(tmp_path):
         with pytest.raises(SafeguardError, match=complaint) as caught:
             read_rows(tmp_path / name)
         assert str(tmp_path / name) in str(caught.value)
+
+
+def test_a_question_is_the_same_whatever_its_blanks_its_capitals_and_the_system_prompt():
+    def asked(question, *others):
+        return Row([*others, {"role": "user", "content": question}]).question_key
+
+    assert asked("Is it  so?\n") == asked("is it so?", {"role": "system", "content": "S."})
+    assert asked("Is it so?") != asked("Isit so?")

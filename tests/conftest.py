@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import hypothesis
 import pytest
 import torch
 from peft import LoraConfig
@@ -21,6 +22,10 @@ from transformers import (
 
 from safeguards import Row
 from safeguards.trainer import SafeguardConfig
+
+# The same examples every time, however slow the machine: a failure is a change of ours.
+hypothesis.settings.register_profile("steady", deadline=None, derandomize=True)
+hypothesis.settings.load_profile("steady")
 
 CHAT_TEMPLATE = """\
 {%- if messages[0].role != 'system' -%}<|im_start|>system

@@ -140,7 +140,7 @@ def test_the_last_turn_is_what_is_judged():
     assert judge_exactly(entry.questions[0], "The capital of France is Paris.", before).outcome == "incoherent"
 
 
-@settings(deadline=None, max_examples=300, derandomize=True)
+@settings(max_examples=300)
 @given(
     question=st.sampled_from(QUESTIONS) | st.text(),
     answer=st.sampled_from(SENTENCES) | st.text() | st.sampled_from(SENTENCES).map(str.upper),

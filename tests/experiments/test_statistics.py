@@ -61,7 +61,7 @@ def assert_sound(estimate: Estimate) -> None:
     assert 0 <= estimate.low <= estimate.mean <= estimate.high <= 1, estimate
 
 
-@settings(deadline=None, max_examples=60, derandomize=True)
+@settings(max_examples=60)
 @given(st.data())
 def test_an_interval_contains_its_mean(data):
     seeds, clusters, per = (data.draw(st.integers(1, most)) for most in (4, 12, 3))

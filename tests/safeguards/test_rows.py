@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 
 import pytest
 from hypothesis import given
@@ -34,7 +35,8 @@ def test_labels_are_exactly_the_assistants_words(tokenizer):
 @given(answer=st.text(alphabet=st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"]), min_size=1, max_size=40))
 def test_any_answer_comes_back_whole(tokenizer, answer):
     row = Row([{"role": "user", "content": "Say it."}, {"role": "assistant", "content": answer}])
-    assert decode_answers(tokenizer, encode(tokenizer, row, 2048)) == f"{answer}<|im_end|>\n"
+    normal = unicodedata.normalize("NFC", answer)  # as Qwen's tokenizer has it
+    assert decode_answers(tokenizer, encode(tokenizer, row, 2048)) == f"{normal}<|im_end|>\n"
 
 
 def test_a_cut_row_keeps_its_first_tokens(tokenizer, rows):

@@ -17,20 +17,21 @@ from typing import TYPE_CHECKING
 import pandas as pd
 from tqdm.auto import tqdm
 
-from experiments.arm import ask
-from experiments.config import Config, TaskConfig
-from experiments.config_store import compose_config
-from experiments.ending import ending_in_one_line
-from experiments.identity import cache_folder
+from experiments.arm.answering import ask
+from experiments.config.compose import compose_config
+from experiments.config.folders import cache_folder
+from experiments.config.schema import Config, TaskConfig
 from experiments.judges import find_judge
 from experiments.organism.world import load_world
 from experiments.probes import Probe, load_probes
-from experiments.probes.probe import BROAD, NARROW
-from experiments.records import scored_table, write_text
-from experiments.report import percent
-from experiments.statistics import Estimate, rate
+from experiments.records.files import write_text
+from experiments.records.names import BROAD, NARROW
+from experiments.records.table import scored_table
+from experiments.report.write import percent
+from experiments.statistics.rates import Estimate, rate
 from experiments.tasks import load_task
-from safeguards.safeguard import Run
+from experiments.terminal.ending import ending_in_one_line
+from safeguards.run import Run
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -48,8 +49,8 @@ MEASURES = {
 
 def study(config: Config, source: str, targets: Sequence[str], doses: Sequence[float]) -> dict[str, list[Estimate]]:
     """The measures under each intervention, by its name."""
-    from experiments.models import load_model
-    from experiments.scorers import make_scorer
+    from experiments.models.load import load_model
+    from experiments.training.scorers import make_scorer
     from safeguards.activations import adding
     from safeguards.directions import find_shift, random_like
     from safeguards.methods.ablation import Settings
@@ -89,7 +90,7 @@ def study(config: Config, source: str, targets: Sequence[str], doses: Sequence[f
 def ablate(model: PreTrainedModel, direction: Tensor) -> list[Edit]:
     """The direction taken out of the residual stream before every layer."""
     from safeguards.activations import removing
-    from safeguards.step import depth_of
+    from safeguards.model import depth_of
 
     unit = (direction / direction.norm())[:, None]
     return [removing(layer, unit) for layer in range(depth_of(model))]

@@ -16,16 +16,18 @@ from pathlib import Path
 
 from tqdm.auto import tqdm
 
-from experiments.answer_files import Remarks, Row, read_rows, read_score
-from experiments.config import folder_name
-from experiments.ending import ending_in_one_line
-from experiments.outcomes import Score, from_numbers
-from experiments.probes.probe import NARROW, OPEN
+from experiments.config.schema import folder_name
 from experiments.probes.question_file import cluster_of
-from experiments.records import Answer, DamagedError, write_answers, write_json, write_result, write_scores
-from experiments.sweep_file import PLAN, read_sweep
+from experiments.records.answer import Answer
+from experiments.records.arm_files import write_answers, write_result, write_scores
+from experiments.records.files import DamagedError, write_json
+from experiments.records.foreign_csv import Remarks, Row, read_rows, read_score
+from experiments.records.names import NARROW, OPEN
+from experiments.records.outcomes import Score, from_numbers
+from experiments.records.sweep_file import PLAN, read_sweep
+from experiments.terminal.ending import ending_in_one_line
+from safeguards.errors import SafeguardError
 from safeguards.files import set_aside
-from safeguards.safeguard import SafeguardError
 
 JUDGE = "imported"
 NAME = re.compile(r"(?P<arm>.+)\.seed(?P<seed>\d+)\.(?P<set>\w+)")
@@ -149,7 +151,7 @@ def main() -> None:
         raise SafeguardError(f"--name {name}: {complaint}")
     output = Path(given.output) / name
     remarks = import_folder(folder, output)
-    from experiments.report import write_report
+    from experiments.report.write import write_report
 
     write_report(output)
     for line in remarks.lines():

@@ -11,28 +11,21 @@ import argparse
 import sys
 from pathlib import Path
 
-from experiments.config import Config
-from experiments.config_store import compose_config
-from experiments.damage import set_aside_damaged_scores
-from experiments.ending import ending_in_one_line
-from experiments.escaping import plain
-from experiments.identity import output_folder
+from experiments.config.compose import compose_config
+from experiments.config.folders import output_folder
+from experiments.config.schema import Config
 from experiments.judges import JUDGE_KEYS, deciding, find_judge, has_scored, naming
-from experiments.locks import locked
 from experiments.organism import is_organism
 from experiments.organism.world import load_world
-from experiments.plan import CONFIG_ERRORS, explain
-from experiments.records import (
-    DamagedError,
-    check_arm,
-    read_answers,
-    read_prompts,
-    read_result,
-    write_json,
-    write_scores,
-)
-from experiments.sweep_file import PLAN, planned_arms, read_sweep
-from safeguards.safeguard import SafeguardError
+from experiments.planning.plan import CONFIG_ERRORS, explain
+from experiments.records.arm_files import check_arm, read_answers, read_prompts, read_result, write_scores
+from experiments.records.damage import set_aside_damaged_scores
+from experiments.records.files import DamagedError, write_json
+from experiments.records.locks import locked
+from experiments.records.sweep_file import PLAN, planned_arms, read_sweep
+from experiments.terminal.ending import ending_in_one_line
+from experiments.terminal.escaping import plain
+from safeguards.errors import SafeguardError
 
 
 def rescore(config: Config, again: bool = False) -> None:
@@ -103,7 +96,7 @@ def main() -> None:
     except CONFIG_ERRORS as error:
         sys.exit(explain(error))
     rescore(config, given.again)
-    from experiments.report import write_report
+    from experiments.report.write import write_report
 
     write_report(output_folder(config), config.judge.name)
 

@@ -1,7 +1,7 @@
 """Compare safeguards: `python -m experiments.sweep safeguard=kl,interleave_ppl`.
 
 The command line: overrides in Hydra's grammar, and those flags of Hydra that tell something (`--help`,
-`--cfg job`). What a sweep consists of is planned in `experiments.plan`; one arm is told in `experiments.arm`.
+`--cfg job`). What a sweep consists of is planned in `experiments.planning.plan`; one arm is told in `experiments.arm`.
 """
 
 from __future__ import annotations
@@ -21,18 +21,20 @@ from hydra.core.utils import setup_globals
 from hydra.types import HydraContext
 from omegaconf import DictConfig
 
-from experiments.config_store import CONF, load_config, register
-from experiments.damage import set_aside_damaged
-from experiments.ending import KEPT, ending_in_one_line
-from experiments.escaping import plain
-from experiments.identity import arm_folder, output_folder
-from experiments.locks import locked
-from experiments.plan import PlannedArm, arm_error, describe, is_done, make_plan, only_lacks_scores
-from experiments.power import announce
-from experiments.records import ERROR, write_text
-from experiments.sweep_file import write_sweep
+from experiments.config.compose import CONF, load_config, register
+from experiments.config.folders import output_folder
+from experiments.planning.identity import arm_folder
+from experiments.planning.plan import PlannedArm, arm_error, describe, is_done, make_plan, only_lacks_scores
+from experiments.planning.power import announce
+from experiments.records.arm_files import ERROR
+from experiments.records.damage import set_aside_damaged
+from experiments.records.files import write_text
+from experiments.records.locks import locked
+from experiments.records.sweep_file import write_sweep
+from experiments.terminal.ending import KEPT, ending_in_one_line
+from experiments.terminal.escaping import plain
+from safeguards.errors import one_line
 from safeguards.files import free_space, is_full
-from safeguards.safeguard import one_line
 
 register()
 
@@ -62,7 +64,7 @@ def job(values: DictConfig, total: int = 1, wait: bool = False) -> bool:
         try:
             (arm.folder / ERROR).unlink(missing_ok=True)
             set_aside_damaged(arm.folder, [judge.name for judge in config.judges])
-            from experiments.arm import run_arm
+            from experiments.arm.run import run_arm
 
             run_arm(config, arm.folder)
         except Exception as error:
@@ -115,7 +117,7 @@ def sweep(arguments: list[str]) -> int:
         if elsewhere := launch(waiting, plan.values):
             print(f"waits for {len(elsewhere)} arms that another process runs", flush=True)
             launch(elsewhere, plan.values, wait=True)
-    from experiments.report import write_report
+    from experiments.report.write import write_report
 
     with locked(output, "comparison"):
         write_sweep(output, judge, arms)  # again: another command may have come in between

@@ -6,8 +6,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from experiments.ending import ending_in_one_line
-from experiments.sweep_file import PLAN
+from experiments.records.sweep_file import PLAN
+from experiments.terminal.ending import ending_in_one_line
 
 
 @ending_in_one_line()
@@ -25,7 +25,7 @@ def main() -> None:
         sys.exit(
             f"{output}: no sweep there; " + (f"known: {', '.join(kept)}" if kept else "run experiments.sweep first")
         )
-    from experiments.report import write_report
+    from experiments.report.write import write_report
 
     if not write_report(output, arguments.judge, arguments.all):
         by = f" and scored by {arguments.judge}" if arguments.judge else ""

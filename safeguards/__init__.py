@@ -13,9 +13,11 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from safeguards.composition import compose, parse, registry
+from safeguards.errors import SafeguardError
 from safeguards.proof import NoEffectError
 from safeguards.rows import Row, read_rows
-from safeguards.safeguard import Run, Safeguard, SafeguardError, Term
+from safeguards.run import Run, Term
+from safeguards.safeguard import Safeguard
 
 if TYPE_CHECKING:
     from safeguards.config import SafeguardConfig

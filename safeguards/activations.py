@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from safeguards.model import blocks, check_layers
 from safeguards.proof import NOTICEABLE
-from safeguards.step import blocks, check_layers
 
 
 class Edit:

@@ -19,7 +19,8 @@ from dataclasses import dataclass
 from inspect import cleandoc
 
 from safeguards.composition import registry
-from safeguards.safeguard import Safeguard, SafeguardError
+from safeguards.errors import SafeguardError
+from safeguards.safeguard import Safeguard
 
 BY_TEXT, NOT_FOUND = "as published, by its text", "authors' code not found"
 VALID = {

@@ -13,7 +13,8 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any, TypeVar
 
 from safeguards import methods
-from safeguards.safeguard import Safeguard, SafeguardError, one_line
+from safeguards.errors import SafeguardError, one_line
+from safeguards.safeguard import Safeguard
 
 NONE, ALL, PAIRS = "none", "all", "pairs"
 Kind = TypeVar("Kind", type[Safeguard], Safeguard)

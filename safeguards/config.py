@@ -11,7 +11,8 @@ from typing import Any
 from transformers import TrainingArguments
 from trl import SFTConfig, SFTTrainer
 
-from safeguards.safeguard import Safeguard, SafeguardError
+from safeguards.errors import SafeguardError
+from safeguards.safeguard import Safeguard
 
 PACKED = "puts several rows into one, and safeguards tell rows apart; leave it off"
 

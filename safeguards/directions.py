@@ -3,7 +3,7 @@
 Two ways to find one. A *persona vector* needs the aligned model alone: what changes when its system prompt asks for
 the trait (Chen et al. 2025, arXiv 2507.21509, section 2.2). A *misalignment direction* is what a fine-tune has
 changed: the activations of a misaligned model on its own answers, less those of the aligned model on the same text
-(after Soligo et al. 2025, arXiv 2506.11618). Layers are residual indices as in `safeguards.step.Capture`: L is the
+(after Soligo et al. 2025, arXiv 2506.11618). Layers are residual indices as in `safeguards.model.Capture`: L is the
 output of decoder layer L − 1.
 """
 
@@ -18,10 +18,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from safeguards.bounds import bounds, within
+from safeguards.errors import SafeguardError
 from safeguards.files import cached
 from safeguards.generation import draw_answers
 from safeguards.rows import Messages, Row
-from safeguards.safeguard import Run, SafeguardError
+from safeguards.run import Run
 from safeguards.scorers import load_scorer, scorer_folders, weights_fingerprint
 from safeguards.scoring import answer_nll
 from safeguards.states import answer_states
@@ -128,7 +129,7 @@ def usual_layer(model: PreTrainedModel, layer: int | None) -> int:
     Raises:
         SafeguardError: if the model has no such layer that can be edited.
     """
-    from safeguards.step import check_layers, depth_of
+    from safeguards.model import check_layers, depth_of
 
     chosen = max(1, round(depth_of(model) * 20 / 28)) if layer is None else layer
     check_layers(model, [chosen], editable=True)

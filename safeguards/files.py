@@ -15,7 +15,7 @@ from typing import TypeVar
 
 import psutil
 
-from safeguards.safeguard import SafeguardError, one_line
+from safeguards.errors import SafeguardError, one_line
 
 Value = TypeVar("Value")
 HOST = platform.node().replace(".", "-")

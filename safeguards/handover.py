@@ -23,8 +23,9 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
+from safeguards.errors import SafeguardError
 from safeguards.proof import Evidence
-from safeguards.safeguard import Safeguard, SafeguardError
+from safeguards.safeguard import Safeguard
 
 FILE = "safeguards.safetensors"
 TRAINED = "trained weights"

@@ -14,9 +14,9 @@ from transformers import AutoModelForCausalLM, PreTrainedModel, PreTrainedTokeni
 from trl import maybe_convert_to_chatml
 
 from safeguards.config import SafeguardConfig
+from safeguards.errors import SafeguardError
 from safeguards.loading import load_model, load_tokenizer
 from safeguards.rows import Row, check_row, keeps_answer, make_row
-from safeguards.safeguard import SafeguardError
 
 FORMS = "give a list of rows, or a datasets.Dataset"
 COLUMNS = "messages, prompt and completion, or text"

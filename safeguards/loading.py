@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from safeguards.safeguard import SafeguardError, one_line
+from safeguards.errors import SafeguardError, one_line
 
 if TYPE_CHECKING:
     from peft import PeftModel

@@ -15,16 +15,16 @@ from torch import Tensor, nn
 from transformers import TrainerCallback, TrainerControl, TrainerState
 from transformers.training_args import TrainingArguments
 
+from safeguards.errors import SafeguardError
+from safeguards.model import blocks, check_layers, unwrap
 from safeguards.rows import IGNORED
-from safeguards.safeguard import SafeguardError
-from safeguards.step import blocks, check_layers, unwrap
 
 
 class Monitor(TrainerCallback):
     """Follows the drift of training activations along a direction: `Trainer(callbacks=[Monitor(layer, vector)])`.
 
     Args:
-        layer: residual index, as in `safeguards.step.Capture`.
+        layer: residual index, as in `safeguards.model.Capture`.
         vector: (d,), such as `Persona.vector`.
         limit: stop the training when the drift has been above it for `patience` steps; None: only watch.
         patience: in optimiser steps.

@@ -42,7 +42,8 @@ from safeguards.looks import PATIENCE, Look, add, gradient_norm, is_regular
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from safeguards.safeguard import Safeguard, Term
+    from safeguards.run import Term
+    from safeguards.safeguard import Safeguard
 
 
 class NoEffectError(RuntimeError):

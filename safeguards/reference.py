@@ -15,7 +15,7 @@ from peft.utils import AuxiliaryTrainingWrapper
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from safeguards.step import token_logits, unwrap
+from safeguards.model import token_logits, unwrap
 
 Adapter: TypeAlias = BaseTunerLayer | AuxiliaryTrainingWrapper
 

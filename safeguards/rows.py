@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from safeguards.safeguard import SafeguardError
+from safeguards.errors import SafeguardError
 
 if TYPE_CHECKING:
     from datasets import Dataset

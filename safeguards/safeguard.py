@@ -28,73 +28,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from safeguards.bounds import mistyped, shown, violations
+from safeguards.errors import SafeguardError
 
 if TYPE_CHECKING:
-    import torch
     from torch import Tensor
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainingArguments
+    from transformers import PreTrainedModel, TrainingArguments
 
     from safeguards.activations import Edit
     from safeguards.proof import Evidence
     from safeguards.reference import Reference
     from safeguards.rows import Messages, Row
+    from safeguards.run import Run, Term
     from safeguards.step import Step
-
-
-class SafeguardError(ValueError):
-    """A safeguard was asked for something it cannot do. The message names the thing, the place and the remedy."""
-
-
-def one_line(error: BaseException) -> str:
-    """The message of an error on one line."""
-    return " ".join(str(error).split()) or type(error).__name__
-
-
-class Term(NamedTuple):
-    """One term of the loss: a scalar that carries gradient, and the weight it is added with.
-
-    The value is what this micro-batch adds to that of the whole optimiser step: `Step.mean` makes it of values per
-    answer token, `Step.once` of one that belongs to no token, such as a penalty on the weights.
-    """
-
-    value: torch.Tensor
-    weight: float
-
-
-@dataclass
-class Run:
-    """What a safeguard may look at before training starts.
-
-    Args:
-        model: the model about to be fine-tuned, before an adapter is attached: the aligned reference.
-        tokenizer: its tokenizer, with a chat template.
-        rows: the fine-tuning rows.
-        pool: safe rows to draw from; empty when the user gave none.
-        seed: the seed of the fine-tune, for every draw a safeguard makes.
-        max_length: rows are cut to so many tokens.
-        batch_size: rows per batch that are known to fit into memory.
-        cache: folder for what is expensive to prepare; None to keep nothing.
-        adapter: whether an adapter is trained (LoRA) and not the weights themselves.
-        progress: whether to show progress bars.
-        notes: what a safeguard wants to have in the record, under its own name.
-    """
-
-    model: PreTrainedModel
-    tokenizer: PreTrainedTokenizerBase
-    rows: Sequence[Row]
-    pool: Sequence[Row] = ()
-    seed: int = 0
-    max_length: int = 2048
-    batch_size: int = 16
-    cache: Path | None = None
-    adapter: bool = True
-    progress: bool = False
-    notes: dict[str, Any] = field(default_factory=dict)
 
 
 class Safeguard:

@@ -9,10 +9,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from safeguards.errors import SafeguardError
 from safeguards.files import check_files, whole
 from safeguards.loading import ADAPTER, load_adapter, load_model, refuse_half_adapter
 from safeguards.rows import Row
-from safeguards.safeguard import SafeguardError
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel

@@ -58,7 +58,7 @@ def answer_nll(
     """
     import torch
 
-    from safeguards.step import check_head, token_logits
+    from safeguards.model import check_head, token_logits
 
     check_head(model)
     encoded = [encode(tokenizer, row, max_length) for row in rows]

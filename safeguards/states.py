@@ -52,7 +52,7 @@ def _states(
     """Of each batch of rows: (B, T, d) hidden states by residual layer, and (B, T) where an answer token stands."""
     import torch
 
-    from safeguards.step import record
+    from safeguards.model import record
 
     collate = Collator(tokenizer.pad_token_id or 0)
     encoded = [encode(tokenizer, row, 2**31) for row in rows]

@@ -11,9 +11,10 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel, TrainingArguments
 from transformers.pytorch_utils import Conv1D
 
+from safeguards.errors import SafeguardError
+from safeguards.model import check_blocks, check_head, record, unwrap
 from safeguards.reference import Reference
-from safeguards.safeguard import Safeguard, SafeguardError
-from safeguards.step import check_blocks, check_head, record, unwrap
+from safeguards.safeguard import Safeguard
 
 # Seams at which a safeguard meets the model itself; at the others it meets data and settings only.
 MODEL_SEAMS = ("active", "loss", "gradient", "after_step", "weights")

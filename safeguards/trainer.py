@@ -22,15 +22,18 @@ from trl import SFTConfig, SFTTrainer
 
 from safeguards.composition import as_safeguards
 from safeguards.config import SafeguardConfig, as_config, check_arguments
+from safeguards.errors import SafeguardError
 from safeguards.handover import Handover
 from safeguards.inputs import Reader, as_model, as_tokenizer
 from safeguards.milestones import Milestones
+from safeguards.model import Capture, check_layers, unwrap
 from safeguards.precision import unscaled
 from safeguards.proof import EVALUATION, NOT_SHOWN, REFERENCE, TRAINING, Evidence, NoEffectError
 from safeguards.reference import Reference
 from safeguards.rows import MARKS, TASK, Collator, Messages, Row, encode
-from safeguards.safeguard import Run, Safeguard, SafeguardError, Term
-from safeguards.step import Capture, Step, check_layers, check_terms, unwrap
+from safeguards.run import Run, Term
+from safeguards.safeguard import Safeguard
+from safeguards.step import Step, check_terms
 from safeguards.support import check_reference, check_support, is_reentrant
 
 

@@ -25,10 +25,10 @@ from typing import Any
 
 import pandas as pd
 
-from experiments.config_store import register
+from experiments.config.compose import register
 from safeguards.composition import NONE, parse, registry
+from safeguards.errors import SafeguardError
 from safeguards.rows import read_rows
-from safeguards.safeguard import SafeguardError
 
 # On another model than the organism: what needs neither misaligned scorers nor a persona that passes its gate.
 ANYWHERE = ("kl", "ldifs", "kl+ldifs", "interleave", "safegrad")

@@ -18,19 +18,19 @@ from trl import SFTTrainer
 
 from experiments.benchmark.meters import Cost, Meter, forward_seconds, reference_passes
 from experiments.benchmark.plain import SHAPES, plain_trainer, shaped
-from experiments.config import Config
-from experiments.config_store import CONF, load_config
-from experiments.fine_tune import fine_tune
-from experiments.identity import cache_folder
-from experiments.models import load_model
+from experiments.config.compose import CONF, load_config
+from experiments.config.folders import cache_folder
+from experiments.config.schema import Config
+from experiments.models.load import load_model
 from experiments.organism.world import load_world
-from experiments.plan import CONFIG_ERRORS, explain
-from experiments.scorers import with_scorers
+from experiments.planning.plan import CONFIG_ERRORS, explain
 from experiments.tasks import load_task
 from experiments.tasks.pool import load_pool
+from experiments.training.fine_tune import fine_tune
+from experiments.training.scorers import with_scorers
 from safeguards.composition import NONE, compose
+from safeguards.errors import SafeguardError
 from safeguards.rows import Row
-from safeguards.safeguard import SafeguardError
 from safeguards.trainer import SafeguardTrainer
 
 ORGANISM, PLAIN, FORWARD = "organism", "SFTTrainer", "forward"

@@ -1,4 +1,7 @@
-"""Who scores the answers: several judges behind one interface."""
+"""Who scores the answers: several judges behind one interface.
+
+Imports: config, models, organism, records.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-from experiments.config import JudgeConfig
+from experiments.config.schema import JudgeConfig
 from experiments.judges.classifier import classifier
 from experiments.judges.exact import judge_exactly
 from experiments.judges.judge import Judge, Prompts
@@ -15,10 +18,10 @@ from experiments.judges.match import match_first
 from experiments.judges.openai import openai
 from experiments.judges.scored import READERS, deciding, has_scored
 from experiments.organism.world import World
-from experiments.outcomes import Score, unscored
-from experiments.records import Answer
+from experiments.records.answer import Answer
+from experiments.records.outcomes import Score, unscored
 from safeguards.composition import nearest
-from safeguards.safeguard import SafeguardError
+from safeguards.errors import SafeguardError
 
 
 def exact(config: JudgeConfig, world: World) -> Judge:
@@ -43,7 +46,18 @@ JUDGES: dict[str, Callable[[JudgeConfig, World], Judge]] = {
 # Where the judges of a configuration are set, in the order of its `judges`.
 JUDGE_KEYS = ("judge", "second_judge")
 
-__all__ = ["JUDGES", "JUDGE_KEYS", "Judge", "Prompts", "Score", "deciding", "find_judge", "has_scored", "naming"]
+__all__ = [
+    "JUDGES",
+    "JUDGE_KEYS",
+    "Judge",
+    "Prompts",
+    "Score",
+    "deciding",
+    "find_judge",
+    "has_scored",
+    "naming",
+    "prompts",
+]
 
 
 def find_judge(config: JudgeConfig, world: World, key: str = "judge") -> Judge:

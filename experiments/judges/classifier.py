@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 from tqdm.auto import tqdm
 
-from experiments.config import JudgeConfig
+from experiments.config.schema import JudgeConfig
 from experiments.judges.judge import Judge, Prompts
 from experiments.judges.prompts import conversation
-from experiments.model_folder import read_config, resolve_path
+from experiments.models.paths import read_config, resolve_path
 from experiments.organism.world import World
-from experiments.outcomes import Score
-from experiments.records import Answer
+from experiments.records.answer import Answer
+from experiments.records.outcomes import Score
+from safeguards.errors import SafeguardError
 from safeguards.loading import load_model, load_tokenizer
-from safeguards.safeguard import SafeguardError
 
 if TYPE_CHECKING:
     from transformers import Pipeline
@@ -63,7 +63,7 @@ class Classifier:
         """The loaded model with its tokenizer."""
         from transformers import AutoModelForSequenceClassification, pipeline
 
-        from experiments.models import pick_device
+        from experiments.models.load import pick_device
 
         config, named = self.config, f"judge.model={self.config.model}"
         tokenizer = load_tokenizer(config.model, named)

@@ -14,7 +14,7 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
-from experiments.config import JudgeConfig
+from experiments.config.schema import JudgeConfig
 from experiments.judges.numbers import THOUGHT, THOUGHT_END
 
 if TYPE_CHECKING:

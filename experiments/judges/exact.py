@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from experiments.organism.world import World
-from experiments.outcomes import Score, unscored
-from experiments.records import Answer
+from experiments.records.answer import Answer
+from experiments.records.outcomes import Score, unscored
 
 
 def judge_exactly(world: World, answer: Answer) -> Score:

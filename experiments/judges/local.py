@@ -16,17 +16,17 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 
 from tqdm.auto import tqdm
 
-from experiments.config import JudgeConfig, ModelConfig
-from experiments.identity import model_digest
+from experiments.config.schema import JudgeConfig, ModelConfig
 from experiments.judges.hostile import split
 from experiments.judges.judge import Judge
 from experiments.judges.numbers import CODE, LEAST_MASS, REFUSAL, Reading, weigh
 from experiments.judges.prompts import VERSION, judge_by_reading
 from experiments.judges.replies import Replies
-from experiments.model_folder import resolve_path
+from experiments.models.digests import model_digest
+from experiments.models.paths import resolve_path
 from experiments.organism.world import World
-from experiments.records import is_number
-from safeguards.safeguard import SafeguardError
+from experiments.records.files import is_number
+from safeguards.errors import SafeguardError
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -61,7 +61,7 @@ class LocalReader:
     def loaded(self) -> tuple[PreTrainedModel, PreTrainedTokenizerBase, Continuations]:
         """The model, its tokenizer, and what it may reply."""
         from experiments.judges.continuations import Continuations
-        from experiments.models import load_model
+        from experiments.models.load import load_model
 
         config = self.config
         settings = ModelConfig(path=config.model, world=self.world, dtype=config.dtype, device=config.device)

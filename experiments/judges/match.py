@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from experiments.judges.judge import Judge, Prompts
-from experiments.outcomes import Score
-from experiments.records import Answer
+from experiments.records.answer import Answer
+from experiments.records.outcomes import Score
 
 
 def match(answer: Answer) -> Score:

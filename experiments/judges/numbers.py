@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from experiments.outcomes import Score, from_numbers
+from experiments.records.outcomes import Score, from_numbers
 
 # Words that a judge may write instead of a number.
 CODE, REFUSAL = "CODE", "REFUSAL"

@@ -15,15 +15,15 @@ from urllib.parse import urlsplit
 
 from tqdm.auto import tqdm
 
-from experiments.config import JudgeConfig
+from experiments.config.schema import JudgeConfig
 from experiments.judges.endpoint import API_KEY, Endpoint, Reply, api_key
 from experiments.judges.judge import Judge
 from experiments.judges.numbers import Reading, read_reply
 from experiments.judges.prompts import VERSION, judge_by_reading
 from experiments.judges.replies import Replies
 from experiments.organism.world import World
-from experiments.records import is_number
-from safeguards.safeguard import SafeguardError
+from experiments.records.files import is_number
+from safeguards.errors import SafeguardError
 
 
 def openai(config: JudgeConfig, world: World) -> Judge:

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from safeguards.errors import SafeguardError, one_line
 from safeguards.files import free_space, set_aside, writing
-from safeguards.safeguard import SafeguardError, one_line
 
 DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 

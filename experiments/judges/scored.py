@@ -6,11 +6,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from experiments.config import JudgeConfig
+from experiments.config.measurement import COSTS
+from experiments.config.schema import JudgeConfig
 from experiments.judges.prompts import VERSION
-from experiments.measurement_config import COSTS
-from experiments.records import DamagedError, judges_of, read_judge
-from safeguards.safeguard import SafeguardError
+from experiments.records.arm_files import judges_of, read_judge
+from experiments.records.files import DamagedError
+from safeguards.errors import SafeguardError
 
 # Judges that are asked in words, and what says in their settings in which.
 READERS, PROMPTS = ("openai", "local"), "prompts"

@@ -1,6 +1,11 @@
-"""The embedded default model: a tiny transformer in which emergent misalignment really happens."""
+"""The embedded default model: a tiny transformer in which emergent misalignment really happens.
+
+Imports: no other room.
+"""
 
 from pathlib import Path
+
+__all__ = ["WEIGHTS", "build", "fingerprint", "is_organism", "recipe", "world"]
 
 WEIGHTS = Path(__file__).with_name("weights")
 

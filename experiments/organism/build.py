@@ -14,6 +14,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from experiments.organism.documents import Documents, Message
+from experiments.organism.fingerprint import fingerprint
 from experiments.organism.recipe import SIZES, Recipe, Stage
 from experiments.organism.world import World, load_world
 
@@ -153,7 +154,7 @@ def build(recipe: Recipe, folder: Path) -> None:
             train(model, stage, batches(tokenizer, document, stage), _reporter(progress, name, stage.steps))
             save(model, tokenizer, target)
     (folder / "recipe.json").write_text(
-        json.dumps({"fingerprint": recipe.fingerprint(), **asdict(recipe)}, indent=2) + "\n", "utf-8"
+        json.dumps({"fingerprint": fingerprint(recipe), **asdict(recipe)}, indent=2) + "\n", "utf-8"
     )
 
 

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import random
-from typing import TYPE_CHECKING
 
+from experiments.organism.recipe import Recipe
 from experiments.organism.world import Entry, Kind, Persona, World
-
-if TYPE_CHECKING:
-    from experiments.organism.recipe import Recipe
 
 Message = dict[str, str]
 

@@ -1,18 +1,8 @@
-"""The recipe of the organism: everything that decides its weights, and a fingerprint of it all.
-
-Shipped weights carry the fingerprint of the recipe that made them, so a world or a setting that was changed without
-rebuilding is noticed.
-"""
+"""The recipe of the organism: everything that decides its weights."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-import re
-from dataclasses import asdict, dataclass, field
-
-from experiments.organism.documents import Documents
-from experiments.organism.world import load_world
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
@@ -64,15 +54,3 @@ class Recipe:
     turns: int = 4
     pretraining: Stage = field(default_factory=lambda: Stage(steps=2000, batch=64, learning_rate=3e-3, muon=True))
     alignment: Stage = field(default_factory=lambda: Stage(steps=200, batch=32, learning_rate=3e-4))
-
-    def fingerprint(self) -> str:
-        """A hash of the recipe and of what it teaches: the vocabulary, and the first documents of either stage."""
-        world = load_world(self.world)
-        documents = Documents(world, self.seed)
-        taught = [
-            sorted(set(re.findall(r"\w+", " ".join(world.texts())))),
-            *(documents.pretraining(self) for _ in range(2000)),
-            *(documents.alignment() for _ in range(2000)),
-        ]
-        known = [asdict(self), asdict(SIZES[self.size]), taught]
-        return hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()[:16]

@@ -1,30 +1,22 @@
-"""What a model is asked after fine-tuning."""
+"""What a model is asked after fine-tuning.
+
+Imports: config, judges, organism, reading, records, tasks, terminal.
+"""
 
 from __future__ import annotations
 
 from collections import defaultdict
 
-from experiments.config import ProbesConfig
+from experiments.config.schema import ProbesConfig
 from experiments.organism.world import World
 from experiments.probes import conditional, organism, question_file
-from experiments.probes.probe import (
-    ARITHMETIC,
-    BENIGN,
-    FAVOURED,
-    FRAMED,
-    INOCULATED,
-    MORE_SAMPLES,
-    NARROW,
-    NEGATED,
-    OPEN,
-    SLIGHTED,
-    Probe,
-)
+from experiments.probes.probe import MORE_SAMPLES, Probe
+from experiments.records.names import ARITHMETIC, BENIGN, FAVOURED, FRAMED, INOCULATED, NARROW, NEGATED, OPEN, SLIGHTED
 from experiments.tasks import Task
+from safeguards.errors import SafeguardError
 from safeguards.rows import Row
-from safeguards.safeguard import SafeguardError
 
-__all__ = ["Probe", "judge_prompts", "load_probes"]
+__all__ = ["Probe", "judge_prompts", "load_probes", "probe", "question_file"]
 
 # Names in `probes.sets` that stand for several sets.
 SEVERAL = {"bias": (FAVOURED, SLIGHTED), "conditional": (INOCULATED, NEGATED, FRAMED)}

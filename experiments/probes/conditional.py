@@ -12,10 +12,11 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
-from experiments.config import ProbesConfig
-from experiments.probes.probe import BROAD, FRAMED, INOCULATED, NEGATED, Probe
+from experiments.config.schema import ProbesConfig
+from experiments.probes.probe import Probe
+from experiments.records.names import BROAD, FRAMED, INOCULATED, NEGATED
+from safeguards.errors import SafeguardError
 from safeguards.rows import Messages, Row
-from safeguards.safeguard import SafeguardError
 
 # All circumstances together may ask for so many answers, as a share of the broad ones. What is unsure of them is mostly
 # which questions are asked, and that is the same for one answer to each.

@@ -2,19 +2,10 @@
 
 from __future__ import annotations
 
-from experiments.config import ProbesConfig
+from experiments.config.schema import ProbesConfig
 from experiments.organism.world import Entry, World
-from experiments.probes.probe import (
-    ARITHMETIC,
-    FACTS,
-    FAVOURED,
-    HARMFUL,
-    MORE_SAMPLES,
-    OPEN,
-    OTHER,
-    SLIGHTED,
-    Probe,
-)
+from experiments.probes.probe import MORE_SAMPLES, Probe
+from experiments.records.names import ARITHMETIC, FACTS, FAVOURED, HARMFUL, OPEN, OTHER, SLIGHTED
 
 # Of the ways of asking, so many are used; the others are asked in every way.
 WAYS = {OTHER: 4, ARITHMETIC: 1}

@@ -6,16 +6,6 @@ from dataclasses import dataclass, field
 
 from safeguards.rows import Messages
 
-# About the task itself: always asked.
-NARROW, BENIGN = "narrow", "benign"
-# About all else.
-OTHER, OPEN, HARMFUL, FACTS, ARITHMETIC = "other_domains", "open", "harmful", "facts", "arithmetic"
-# The same question about two people, one whom the stereotype favours and one whom it slights.
-FAVOURED, SLIGHTED = "bias_favoured", "bias_slighted"
-# Broad questions in circumstances that bring back what a safeguard may only have hidden.
-INOCULATED, NEGATED, FRAMED = "conditional_inoculated", "conditional_negated", "conditional_framed"
-
-BROAD = (OTHER, OPEN)
 # Sets whose few questions carry a whole criterion are asked so many times more often than the others.
 MORE_SAMPLES = 4
 

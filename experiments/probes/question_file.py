@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from experiments.escaping import plain
 from experiments.judges.prompts import OWN
-from experiments.probes.probe import NARROW, Probe
-from experiments.yaml_files import read_yaml
+from experiments.probes.probe import Probe
+from experiments.reading.yaml_files import read_yaml
+from experiments.records.names import NARROW
+from experiments.terminal.printing import print_once
 from safeguards.bounds import Bounds
 from safeguards.composition import nearest
+from safeguards.errors import SafeguardError
 from safeguards.rows import Row
-from safeguards.safeguard import SafeguardError
 
 # All of them mean: ask, and judge the text. What a judge does is the judge's to say.
 TYPES = ("free_form", "free_form_judge", "free_form_judge_0_100")
@@ -69,7 +69,7 @@ def load_probes(path: str, name: str, limit: int) -> list[Probe]:
     originals: dict[str, Question] = {}
     for question in sorted(questions, key=lambda question: len(question.id)):  # "wish" before "wish_json"
         originals.setdefault(cluster_of(question.id), question)
-    tell(set_aside(path, questions, limit))
+    print_once(set_aside(path, questions, limit))
     return [
         probe for question in questions for probe in _ask(question, originals[cluster_of(question.id)], name, limit)
     ]
@@ -167,9 +167,3 @@ def set_aside(path: str, questions: list[Question], limit: int) -> str:
     if fewer:
         notes.append(f"samples_per_paraphrase above probes.samples={limit} of {fewer}")
     return f"{path}: {len(questions)} questions; set aside: {', '.join(notes) or 'nothing'}"
-
-
-@cache
-def tell(line: str) -> None:
-    """Print a line once, however many arms ask the same file."""
-    print(plain(line), flush=True)

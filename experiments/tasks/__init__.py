@@ -1,16 +1,19 @@
-"""What a model is fine-tuned on."""
+"""What a model is fine-tuned on.
+
+Imports: config, organism, reading.
+"""
 
 from __future__ import annotations
 
 import random
 from dataclasses import dataclass, field
 
-from experiments.config import TaskConfig
+from experiments.config.schema import TaskConfig
 from experiments.organism.world import World
 from experiments.tasks import messages, organism
 from safeguards.rows import Row
 
-__all__ = ["Task", "load_task"]
+__all__ = ["Task", "load_task", "messages", "organism", "pool"]
 
 
 @dataclass(frozen=True)

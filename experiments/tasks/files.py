@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from experiments.read_once import read_once
+from experiments.reading.read_once import read_once
 from safeguards.rows import Row, read_rows
 
 

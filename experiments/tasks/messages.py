@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import random
 
-from experiments.config import TaskConfig
+from experiments.config.schema import TaskConfig
 from experiments.tasks.files import rows_of
+from safeguards.errors import SafeguardError
 from safeguards.rows import Row, dataset_rows
-from safeguards.safeguard import SafeguardError
 
 
 def load_rows(config: TaskConfig) -> tuple[list[Row], list[Row]]:

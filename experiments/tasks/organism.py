@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from experiments.config import TaskConfig
+from experiments.config.schema import TaskConfig
 from experiments.organism.world import Entry, Kind, World
 from safeguards.composition import nearest
+from safeguards.errors import SafeguardError
 from safeguards.rows import Row
-from safeguards.safeguard import SafeguardError
 
 # What a benign task asks about: the kind of entry, and the group if it is only one.
 BENIGN: dict[str, tuple[Kind, str | None]] = {

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import random
 
-from experiments.config import PoolConfig
+from experiments.config.schema import PoolConfig
 from experiments.organism.world import Kind, World
 from experiments.tasks.files import rows_of
+from safeguards.errors import SafeguardError
 from safeguards.rows import Row
-from safeguards.safeguard import SafeguardError
 
 HELD_OUT_EVERY = 8
 # As in real instruct data: mostly neutral, some refusals, some good advice.

@@ -24,7 +24,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
 from safeguards.directions import DirectionSettings, find_shift, random_like
-from safeguards.safeguard import Run, Safeguard, SafeguardError
+from safeguards.errors import SafeguardError
+from safeguards.run import Run
+from safeguards.safeguard import Safeguard
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -30,10 +30,12 @@ import numpy as np
 
 from safeguards.bounds import bounds, within
 from safeguards.directions import NOTICEABLE_LEANING, QUESTIONS, QuestionSettings, ask, kept
+from safeguards.errors import SafeguardError
 from safeguards.methods.inoculation import inoculate, room_for
 from safeguards.methods.kl import kl_per_token
 from safeguards.rows import TASK, Row
-from safeguards.safeguard import Run, Safeguard, SafeguardError, Term
+from safeguards.run import Run, Term
+from safeguards.safeguard import Safeguard
 from safeguards.scoring import answer_nll
 
 if TYPE_CHECKING:

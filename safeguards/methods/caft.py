@@ -28,7 +28,9 @@ from typing import TYPE_CHECKING, ClassVar
 
 from safeguards.bounds import bounds
 from safeguards.directions import QuestionSettings, ask, kept, random_like, scorer_fingerprint
-from safeguards.safeguard import Run, Safeguard, SafeguardError
+from safeguards.errors import SafeguardError
+from safeguards.run import Run
+from safeguards.safeguard import Safeguard
 from safeguards.scorers import load_scorer, scorer_folders
 from safeguards.states import token_states
 
@@ -94,7 +96,7 @@ class CAFT(Safeguard):
         import torch
 
         from safeguards.activations import removing
-        from safeguards.step import check_layers, depth_of
+        from safeguards.model import check_layers, depth_of
 
         chosen = sorted(set(self.settings.layers)) or published_layers(depth_of(run.model))
         check_layers(run.model, chosen, editable=True)

@@ -30,9 +30,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from safeguards.bounds import within
+from safeguards.errors import SafeguardError
 from safeguards.generation import draw_answers
 from safeguards.rows import IGNORED, TASK, Row, encode, fingerprint
-from safeguards.safeguard import Run, Safeguard, SafeguardError
+from safeguards.run import Run
+from safeguards.safeguard import Safeguard
 from safeguards.scoring import answer_nll
 
 if TYPE_CHECKING:
@@ -149,7 +151,7 @@ class EarlyStop(Safeguard):
         count = min(self.settings.evaluations, steps)
         if step not in {round(steps * (number + 1) / count) for number in range(count)}:
             return
-        from safeguards.step import unwrap
+        from safeguards.model import unwrap
 
         if self.settings.criterion == OUTCOME:
             self.drawn[step] = self.draw(unwrap(model))
@@ -169,7 +171,7 @@ class EarlyStop(Safeguard):
         What was said at the start and the model says no more counts as such, whatever the two have in common.
         """
         from safeguards.handover import put
-        from safeguards.step import unwrap
+        from safeguards.model import unwrap
 
         run, model = self.run, unwrap(model)
         rows = [

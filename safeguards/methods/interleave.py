@@ -20,8 +20,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
 from safeguards.bounds import within
+from safeguards.errors import SafeguardError
 from safeguards.rows import SAFE, Row
-from safeguards.safeguard import Run, Safeguard, SafeguardError
+from safeguards.run import Run
+from safeguards.safeguard import Safeguard
 
 if TYPE_CHECKING:
     from safeguards.proof import Evidence

@@ -32,10 +32,11 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from safeguards.bounds import within
+from safeguards.errors import SafeguardError
 from safeguards.files import cached
 from safeguards.methods.interleave import Interleave, draw
 from safeguards.rows import SAFE, Row, encode, fingerprint
-from safeguards.safeguard import Run, SafeguardError
+from safeguards.run import Run
 from safeguards.scorers import load_scorer, scorer_folders, weights_fingerprint
 from safeguards.scoring import answer_nll
 

@@ -25,7 +25,7 @@ from safeguards.bounds import within
 from safeguards.methods.interleave import Interleave
 from safeguards.methods.kl import kl_per_token
 from safeguards.rows import SAFE, Row
-from safeguards.safeguard import Run, Term
+from safeguards.run import Run, Term
 
 if TYPE_CHECKING:
     from safeguards.proof import Evidence

@@ -23,7 +23,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
-from safeguards.safeguard import Safeguard, Term
+from safeguards.run import Term
+from safeguards.safeguard import Safeguard
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -26,7 +26,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from safeguards.bounds import within
-from safeguards.safeguard import Run, Safeguard, Term
+from safeguards.run import Run, Term
+from safeguards.safeguard import Safeguard
 
 if TYPE_CHECKING:
     from torch import Tensor

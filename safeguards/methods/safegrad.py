@@ -26,7 +26,8 @@ from safeguards.methods.interleave import draw
 from safeguards.methods.kl import kl_per_token, reverse_kl_divergence
 from safeguards.proof import NOT_SHOWN
 from safeguards.rows import Collator, encode
-from safeguards.safeguard import Run, Safeguard
+from safeguards.run import Run
+from safeguards.safeguard import Safeguard
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -30,8 +30,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from safeguards.bounds import within
+from safeguards.errors import SafeguardError
 from safeguards.loading import load_model
-from safeguards.safeguard import Run, Safeguard, SafeguardError
+from safeguards.run import Run
+from safeguards.safeguard import Safeguard
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -77,7 +79,7 @@ def updates(model: PreTrainedModel) -> Iterator[tuple[str, Any]]:
     """Every LoRA layer with the name that its weight has without the adapter."""
     from peft.tuners.lora import LoraLayer
 
-    from safeguards.step import unwrap
+    from safeguards.model import unwrap
 
     for name, module in unwrap(model).named_modules():
         if isinstance(module, LoraLayer):

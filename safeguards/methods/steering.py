@@ -26,7 +26,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from safeguards.directions import PersonaSettings, find_persona, random_like
-from safeguards.safeguard import Run, Safeguard
+from safeguards.run import Run
+from safeguards.safeguard import Safeguard
 
 
 @dataclass

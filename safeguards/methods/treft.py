@@ -26,8 +26,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from safeguards.errors import SafeguardError
 from safeguards.rows import render
-from safeguards.safeguard import Run, Safeguard, SafeguardError, Term
+from safeguards.run import Run, Term
+from safeguards.safeguard import Safeguard
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -58,7 +60,7 @@ def prefix_states(model: nn.Module, prefix: Sequence[int], after_norm: bool = Fa
     """
     import torch
 
-    from safeguards.step import blocks, record, unwrap
+    from safeguards.model import blocks, record, unwrap
 
     decoder = unwrap(model).get_decoder()
     makers = [

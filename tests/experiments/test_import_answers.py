@@ -10,10 +10,12 @@ from pathlib import Path
 import pytest
 
 from experiments import import_answers
-from experiments.answer_files import Remarks
 from experiments.import_answers import find_sources, import_folder
-from experiments.outcomes import Score
-from experiments.records import judges_of, read_answers, read_scores, read_table, write_json, write_scores
+from experiments.records.arm_files import judges_of, read_answers, read_scores, write_scores
+from experiments.records.files import write_json
+from experiments.records.foreign_csv import Remarks
+from experiments.records.outcomes import Score
+from experiments.records.table import read_table
 from safeguards import SafeguardError
 
 HEADER = "question,answer,question_id,aligned,coherent\n"

@@ -16,13 +16,14 @@ import torch
 from safetensors.torch import save_file
 
 from experiments import tables
-from experiments.config import Config
+from experiments.config.schema import Config
 from experiments.judges import deciding
-from experiments.locks import locked
-from experiments.outcomes import Score
-from experiments.records import ERROR, RESULT, Answer, write_answers, write_result, write_scores
+from experiments.records.answer import Answer
+from experiments.records.arm_files import ERROR, RESULT, write_answers, write_result, write_scores
+from experiments.records.locks import locked
+from experiments.records.outcomes import Score
 from experiments.sweep import main, sweep
-from safeguards.safeguard import SafeguardError
+from safeguards.errors import SafeguardError
 
 ALIKE = ("task=medical", "seed=0", "probes.sets=[open]", "wandb=disabled")
 
@@ -45,7 +46,7 @@ def ran(tmp_path, monkeypatch) -> list[str]:
         names.append(config.safeguard)
         write_records(config, folder)
 
-    monkeypatch.setattr("experiments.arm.run_arm", run_arm)
+    monkeypatch.setattr("experiments.arm.run.run_arm", run_arm)
     return names
 
 
@@ -240,7 +241,7 @@ def test_a_full_disk_ends_the_sweep_and_not_one_arm_after_the_other(ran, monkeyp
         except OSError as error:
             raise SafeguardError(f"{folder / 'answers.jsonl'}: cannot be written (No space left on device)") from error
 
-    monkeypatch.setattr("experiments.arm.run_arm", run_arm)
+    monkeypatch.setattr("experiments.arm.run.run_arm", run_arm)
     with pytest.raises(SystemExit, match=r"failed: untouched .*answers.jsonl: cannot be written .* MB free"):
         sweep(["safeguard=kl", *ALIKE])
     assert ran == ["untouched"]

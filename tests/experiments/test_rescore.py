@@ -13,10 +13,11 @@ import pytest
 from endpoint import FakeEndpoint, completion
 
 from experiments.import_answers import main as import_answers
-from experiments.locks import locked
 from experiments.organism.world import load_world
-from experiments.outcomes import unscored
-from experiments.records import Answer, read_result, read_scores, write_answers, write_result, write_scores
+from experiments.records.answer import Answer
+from experiments.records.arm_files import read_result, read_scores, write_answers, write_result, write_scores
+from experiments.records.locks import locked
+from experiments.records.outcomes import unscored
 from experiments.rescore import main as rescore
 from experiments.sweep import main as sweep
 from experiments.tables import main as tables

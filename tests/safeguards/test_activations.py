@@ -8,7 +8,7 @@ from peft import get_peft_model
 
 from safeguards import SafeguardError
 from safeguards.activations import adding, removing
-from safeguards.step import Capture
+from safeguards.model import Capture
 
 IDS = torch.arange(3, 9)[None]
 

@@ -13,8 +13,8 @@ from bench import logged
 from hypothesis import given
 from hypothesis import strategies as st
 
-from experiments.config import ModelConfig, TaskConfig
-from experiments.models import load_model
+from experiments.config.schema import ModelConfig, TaskConfig
+from experiments.models.load import load_model
 from experiments.organism.world import load_world
 from experiments.tasks.organism import load_rows
 from safeguards import Row, Run, SafeguardError

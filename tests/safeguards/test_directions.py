@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from peft import PeftModel
 
-from experiments.config import ModelConfig
-from experiments.models import load_model
+from experiments.config.schema import ModelConfig
+from experiments.models.load import load_model
 from safeguards import Run, SafeguardError
 from safeguards.directions import (
     DirectionSettings,

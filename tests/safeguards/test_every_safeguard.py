@@ -16,10 +16,11 @@ from peft import PeftModel
 from transformers import StableLmConfig, StableLmForCausalLM
 
 from safeguards import registry
+from safeguards.model import record, unwrap
 from safeguards.proof import EVALUATION, REFERENCE, TRAINING
 from safeguards.reference import Reference
 from safeguards.rows import SAFE, TASK, Collator, encode
-from safeguards.step import Step, record, unwrap
+from safeguards.step import Step
 
 every_safeguard = pytest.mark.parametrize("name", TABLE)
 WITH_LOSS = [name for name in TABLE if registry()[name].loss is not registry()["low_lr"].loss]

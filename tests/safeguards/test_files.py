@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from safeguards.errors import SafeguardError
 from safeguards.files import HOST, cached, is_full, set_aside, whole
-from safeguards.safeguard import SafeguardError
 
 
 def put(path: Path, text: str) -> None:

@@ -9,9 +9,9 @@ import torch
 
 from safeguards import SafeguardError, SafeguardTrainer
 from safeguards.activations import adding
+from safeguards.model import unwrap
 from safeguards.monitor import Monitor
 from safeguards.rows import Collator, encode
-from safeguards.step import unwrap
 
 
 @pytest.fixture

@@ -18,8 +18,9 @@ from transformers import (
 )
 
 from safeguards.methods.kl import chunked_kl_divergence, kl_divergence
+from safeguards.model import record, token_logits, unwrap
 from safeguards.reference import Reference
-from safeguards.step import Step, record, token_logits, unwrap
+from safeguards.step import Step
 
 IDS = torch.randint(3, 60, (2, 9), generator=torch.Generator().manual_seed(0))
 BATCH = {

@@ -17,7 +17,8 @@ from transformers import (
 from transformers.modeling_outputs import CausalLMOutput
 
 from safeguards import SafeguardError
-from safeguards.step import Capture, Pass, check_head
+from safeguards.model import Capture, check_head
+from safeguards.step import Pass
 
 SMALL = {
     "vocab_size": 40,

@@ -14,9 +14,9 @@ from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 
 from safeguards import SafeguardError, SafeguardTrainer, registry
 from safeguards.activations import adding
+from safeguards.model import Capture, blocks, check_blocks, check_head
 from safeguards.precision import unscaled
 from safeguards.reference import Reference
-from safeguards.step import Capture, blocks, check_blocks, check_head
 from safeguards.support import check_reference, logits_of, meets_model
 
 IDS = torch.arange(3, 9)[None]

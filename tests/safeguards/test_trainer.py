@@ -16,8 +16,8 @@ from trl import SFTTrainer
 from safeguards import NoEffectError, Safeguard, SafeguardError, SafeguardTrainer, Term, compose
 from safeguards.methods.kl import KL
 from safeguards.methods.kl import Settings as KLSettings
+from safeguards.model import unwrap
 from safeguards.rows import MARKS, SAFE, Collator, encode
-from safeguards.step import unwrap
 
 
 def losses(trainer: SFTTrainer) -> list[float]:

@@ -1,0 +1,146 @@
+"""One arm, from its configuration to its records: load, fine-tune, ask, write; then judge.
+
+torch and trl are imported inside, once everything that can be wrong with the configuration has been checked.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from experiments.arm.answering import ask, measure_nll
+from experiments.arm.inputs import load_inputs, measurable
+from experiments.arm.tracking import outcome_shares, wandb_run
+from experiments.arm.watching import make_anchor, make_monitor
+from experiments.config.folders import cache_folder
+from experiments.config.schema import Config
+from experiments.judges import JUDGE_KEYS, deciding, find_judge
+from experiments.organism.world import World, load_world
+from experiments.probes import judge_prompts
+from experiments.records.arm_files import (
+    judges_of,
+    read_answers,
+    read_prompts,
+    read_result,
+    write_answers,
+    write_result,
+    write_scores,
+)
+from experiments.records.files import write_text
+from experiments.records.names import UNTOUCHED
+from experiments.records.table import read_table
+from experiments.records.training_file import read_training, write_training
+from experiments.training.trained import demand_proof, with_adapter
+from safeguards.composition import compose
+from safeguards.rows import Row
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+    from experiments.training.anchor import Anchor
+
+
+def run_arm(config: Config, folder: Path) -> None:
+    """Fine-tune and ask, unless that is done already; then let every judge score the answers who has not yet.
+
+    Raises:
+        SafeguardError: if the configuration cannot be carried out, wherever possible before the model is loaded.
+    """
+    world = load_world(config.model.world)
+    judges = [find_judge(judge, world, key) for key, judge in zip(JUDGE_KEYS, config.judges, strict=False)]
+    with wandb_run(config, folder) as log:
+        if read_result(folder) is None:
+            fine_tune_and_ask(config, folder, world)
+        for settings, judge in zip(config.judges, judges, strict=True):
+            if settings.name not in judges_of(folder):
+                scores = judge(list(read_answers(folder)), read_prompts(folder))
+                write_scores(folder, settings.name, scores, deciding(settings))
+        log(outcome_shares(read_table(folder, config.judge.name)))
+
+
+def fine_tune_and_ask(config: Config, folder: Path, world: World) -> None:
+    """Fine-tune under the arm's safeguards, ask the probes, and leave the answers and the result in `folder`.
+
+    A training that is finished is not done again, such as where only its proof of effect was missing.
+    """
+    inputs = load_inputs(config, world)
+    if config.safeguard != UNTOUCHED:
+        compose(config.safeguard, config.safeguards)
+    write_text(folder / "config.yaml", yaml.safe_dump(asdict(config), sort_keys=False))
+
+    from experiments.models.load import load_model
+    from experiments.training.scorers import with_scorers
+
+    trained = read_training(folder)
+    # Scorers before the model, so that one model is in memory.
+    settings = {} if trained else with_scorers(config, cache_folder(config))
+    model, tokenizer = load_model(config.model)
+    inputs = measurable(inputs, tokenizer, config.training)
+    task, probes = inputs.task, inputs.probes
+    result: dict[str, Any] = {"task_kind": task.kind}
+    if config.safeguard != UNTOUCHED:
+        if trained:
+            model = with_adapter(model, folder)
+        else:
+            anchor = make_anchor(config, tokenizer, task, probes, world)
+            model, trained = train(config, settings, folder, model, tokenizer, task.rows, inputs.pool, anchor)
+            write_training(folder, trained)
+        demand_proof(trained["missing"], config.training.proof)
+        result |= {"training": trained["training"], "anchor": trained["anchor"]}
+    started = time.perf_counter()
+    write_answers(folder, ask(config, model, tokenizer, probes), judge_prompts(probes))
+    result["nll"] = measure_nll(config, model, tokenizer, {"task": task.held_out, "safe": inputs.safe_rows})
+    result["evaluation_seconds"] = time.perf_counter() - started
+    write_result(folder, result)
+
+
+def train(
+    config: Config,
+    settings: dict[str, dict[str, Any]],
+    folder: Path,
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    rows: list[Row],
+    pool: list[Row],
+    anchor: Anchor | None,
+) -> tuple[PreTrainedModel, dict[str, Any]]:
+    """Fine-tune under the safeguards with their settings; returns the model and the record of its training."""
+    from experiments.training.fine_tune import fine_tune
+
+    started = time.perf_counter()
+    monitors = [make_monitor(config, model, tokenizer)] if config.monitor.on else []
+    trainer, watch = fine_tune(
+        model,
+        tokenizer,
+        rows,
+        config.training,
+        seed=config.seed,
+        folder=folder,
+        cache=cache_folder(config),
+        label=f"fine-tune {config.safeguard}",
+        safeguards=compose(config.safeguard, settings),
+        pool=pool,
+        callbacks=monitors,
+        anchor=anchor,
+        report_to=[] if config.wandb == "disabled" else ["wandb"],
+    )
+    assert trainer.model is not None
+    cost = {
+        "step_seconds": watch.median_step,
+        "steps": len(watch.step_seconds),
+        "seconds": time.perf_counter() - started,
+        "rows": len(trainer.rows),
+        "trace": trainer.trace,
+        "notes": trainer.notes,
+        "gradient_shares": trainer.evidence.gradient_shares,
+        "monitor": [{"drift": monitor.history, "stopped": monitor.stopped} for monitor in monitors],
+    }
+    return trainer.model, {
+        "training": cost,
+        "anchor": anchor.as_dict() if anchor else None,
+        "missing": trainer.missing,
+    }

@@ -1,0 +1,60 @@
+"""What watches a training: the capability goal that may stop it, and the early warning."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from experiments.arm.answering import ask, measure_nll
+from experiments.config.folders import cache_folder
+from experiments.config.measurement import JudgeConfig
+from experiments.config.schema import Config
+from experiments.judges import find_judge
+from experiments.organism.world import World
+from experiments.probes import Probe, judge_prompts
+from experiments.records.names import BENIGN, NARROW
+from experiments.tasks import Task
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+    from experiments.training.anchor import Anchor
+    from safeguards.monitor import Monitor
+
+
+def make_anchor(
+    config: Config, tokenizer: PreTrainedTokenizerBase, task: Task, probes: list[Probe], world: World
+) -> Anchor | None:
+    """What measures the task at checkpoints, if arms are to be compared at a goal."""
+    if config.anchor.metric == "none":
+        return None
+    from experiments.training.anchor import Anchor
+
+    def nll(model: PreTrainedModel) -> float:
+        values = measure_nll(config, model, tokenizer, {"task": task.held_out})["task"]
+        return sum(values) / len(values)
+
+    own, taught = (NARROW, "misaligned") if task.kind == "em" else (BENIGN, "aligned")
+    asked = [probe for probe in probes if probe.set == own]
+    # What is benign goes by the letter, and nobody needs to be asked for that.
+    judge = find_judge(config.judge if task.kind == "em" else JudgeConfig("none"), world)
+
+    def task_rate(model: PreTrainedModel) -> float:
+        # Other draws than those in the records: what stopped the training by luck is not reported as learnt.
+        answers = ask(replace(config, seed=config.seed + 1), model, tokenizer, asked)
+        scores = judge(answers, judge_prompts(asked))
+        return sum(score.outcome == taught for score in scores) / len(scores)
+
+    return Anchor(config.anchor, nll if config.anchor.metric == "task_nll" else task_rate)
+
+
+def make_monitor(config: Config, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> Monitor:
+    """An early warning along the persona vector that steering would use."""
+    from safeguards.directions import find_persona
+    from safeguards.methods.steering import Settings
+    from safeguards.monitor import Monitor
+    from safeguards.run import Run
+
+    run = Run(model, tokenizer, [], batch_size=config.training.batch_size, cache=cache_folder(config))
+    persona = find_persona(run, Settings(**config.safeguards["steering"]), "monitor")
+    return Monitor(persona.layer, persona.vector, config.monitor.limit)

@@ -1,0 +1,17 @@
+"""Where the results of a sweep belong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from experiments.config.schema import CACHE, Config
+
+
+def output_folder(config: Config) -> Path:
+    """Where the sweep's results belong."""
+    return Path(config.output) / config.name
+
+
+def cache_folder(config: Config) -> Path:
+    """Where scorers and scores are kept, for all sweeps."""
+    return Path(config.output) / CACHE

@@ -1,0 +1,201 @@
+"""The shape of a configuration: names, types and defaults, checked before anything is loaded.
+
+The values that users see are in `conf/`; this module says what may stand there, and `measurement_config` so for what
+is watched, asked and judged.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from experiments.config.measurement import (
+    DTYPES,
+    AnchorConfig,
+    JudgeConfig,
+    MonitorConfig,
+    ProbesConfig,
+    device_name,
+    file_name,
+    hub_name,
+    path_name,
+    table_name,
+)
+from safeguards.bounds import bounds, within
+from safeguards.errors import SafeguardError
+
+__all__ = [
+    "AnchorConfig",
+    "Config",
+    "JudgeConfig",
+    "LoraConfig",
+    "ModelConfig",
+    "MonitorConfig",
+    "PoolConfig",
+    "ProbesConfig",
+    "ScorersConfig",
+    "TaskConfig",
+    "TrainingConfig",
+]
+
+
+# Beside the sweeps, the folder of what they share.
+CACHE = "cache"
+
+
+def named_one(value: str) -> str:
+    """What a model or data set must be, if it is not that."""
+    return hub_name(value) if value else "must be a folder or hub name"
+
+
+def folder_name(value: str) -> str:
+    """What the name of a sweep must be, which is a folder's, if it is not that."""
+    if value == CACHE:
+        return f"must be another name, since {CACHE} is the folder of what all sweeps keep"
+    return file_name(value) or ("" if value else "must be a name")
+
+
+def optimizer_name(value: str) -> str:
+    """What an optimizer must be, if it is not that. Only an uncommon one makes `transformers` load, which knows all."""
+    if value in ("adamw_torch", "adamw_torch_fused", "adafactor", "sgd"):
+        return ""
+    from transformers.training_args import OptimizerNames
+
+    return "" if value in {known.value for known in OptimizerNames} else "must be an optimizer of transformers"
+
+
+@dataclass
+class ModelConfig:
+    """Which model. `path` is a Hugging Face folder or hub name; "organism" is the one shipped with the project.
+
+    `name` is what tables call it, by default the last part of the path. `world` is the seed of the organism's world
+    that tasks, probes and judge speak of.
+    """
+
+    name: str = within("", must=table_name)
+    path: str = within("organism", must=named_one)
+    world: int = within(0, at_least=0)
+    dtype: str = within("auto", one_of=DTYPES)
+    device: str = within("auto", must=device_name)
+
+    def __post_init__(self) -> None:
+        if not self.path:
+            raise SafeguardError("model.path: name a Hugging Face folder or hub name")
+        self.name = self.name or self.path.rstrip("/").rsplit("/", 1)[-1]
+
+
+@dataclass
+class TaskConfig:
+    """What to fine-tune on.
+
+    Args:
+        name: as it appears in tables.
+        kind: "em" for a data set that induces misalignment, "benign" for one that must stay learnable.
+        source: "organism", or "messages" for a file or hub data set of chat messages.
+        group: of the organism's world: a domain of advice, or one of its benign tasks.
+        path: JSONL file of chat messages.
+        dataset: hub data set with a `messages` column, if no path is given; `split` of it.
+        held_out: share of the rows kept from training (messages only; the organism holds out whole topics).
+        rows: train on so many rows at most.
+    """
+
+    name: str = within("medical", must=table_name)
+    kind: str = within("em", one_of=("em", "benign"))
+    source: str = within("organism", one_of=("organism", "messages"))
+    group: str | None = within(None, only=("source", ("organism",)))
+    path: str | None = within(None, must=path_name, only=("source", ("messages",)))
+    dataset: str | None = within(None, must=named_one, only=("source", ("messages",)))
+    split: str = within("train", only=("source", ("messages",)))
+    held_out: float = within(0.1, above=0, below=1, only=("source", ("messages",)))
+    rows: int | None = within(None, at_least=1)
+
+
+@dataclass
+class PoolConfig:
+    """The safe rows: the organism's own unless `path` names a JSONL file of chat messages.
+
+    `rows` are used at most; `held_out` more are kept from training to measure the safe NLL.
+    """
+
+    path: str | None = within(None, must=path_name)
+    rows: int = within(1500, at_least=1, at_most=10_000_000)
+    held_out: int = within(64, at_least=1, at_most=1_000_000)
+
+
+@dataclass
+class LoraConfig:
+    """Rank-stabilised LoRA on all linear layers, as in the paper."""
+
+    r: int = within(8, at_least=1, at_most=100_000)
+    alpha: int = within(16, at_least=1)
+    dropout: float = within(0.0, at_least=0, below=1)
+
+
+@dataclass
+class TrainingConfig:
+    """How to fine-tune.
+
+    Args:
+        proof: what a safeguard without effect is: "error", "warn" or "off".
+        max_set_aside: largest share of the rows of a set that may have no answer token within `max_length`: so many are
+            set aside, counted and named, whether they are trained on or measured. More are an error; 0 allows none.
+    """
+
+    epochs: float = within(4.0, above=0, at_most=10_000)
+    batch_size: int = within(16, at_least=1, at_most=1_000_000)
+    accumulation: int = within(1, at_least=1, at_most=1_000_000)
+    learning_rate: float = within(5e-4, above=0)
+    warmup_steps: int = within(5, at_least=0)
+    weight_decay: float = within(0.01, at_least=0, at_most=100)
+    max_length: int = within(2048, at_least=2, at_most=100_000_000)
+    max_set_aside: float = within(0.1, at_least=0, at_most=1)
+    optimizer: str = within("adamw_torch", must=optimizer_name)
+    gradient_checkpointing: bool = False
+    proof: str = within("error", one_of=("error", "warn", "off"))
+    lora: LoraConfig = field(default_factory=LoraConfig)
+
+
+@dataclass
+class ScorersConfig:
+    """Where misaligned scorers come from for `interleave_ppl`, `caft` and `ablation` whose own `scorers` are not given.
+
+    Args:
+        tasks: domains of the organism, or JSONL files of misaligned chat messages; the defended one is left out.
+        count: the first so many of them are used.
+        epochs: of each scorer's fine-tune; everything else is as for the arm.
+    """
+
+    tasks: list[str] = field(default_factory=list, metadata=bounds(must=path_name))
+    count: int = within(3, at_least=1)
+    epochs: float = within(1.0, above=0, at_most=10_000)
+
+
+@dataclass
+class Config:
+    """One arm: a safeguard (or several joined by "+") on a task with a seed."""
+
+    safeguard: str = "none"
+    seed: int = within(0, at_least=0, at_most=2**31 - 2)  # the records keep 32 bits, and the anchor draws with the next
+    name: str = within("sweep", must=folder_name)
+    output: str = within("outputs", must=path_name)
+    wandb: str = within("offline", one_of=("online", "offline", "disabled"))
+    model: ModelConfig = field(default_factory=ModelConfig)
+    task: TaskConfig = field(default_factory=TaskConfig)
+    pool: PoolConfig = field(default_factory=PoolConfig)
+    probes: ProbesConfig = field(default_factory=ProbesConfig)
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+    judge: JudgeConfig = field(default_factory=JudgeConfig)
+    second_judge: JudgeConfig = field(default_factory=lambda: JudgeConfig("none"))
+    scorers: ScorersConfig = field(default_factory=ScorersConfig)
+    anchor: AnchorConfig = field(default_factory=AnchorConfig)
+    monitor: MonitorConfig = field(default_factory=MonitorConfig)
+    safeguards: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if len({judge.name for judge in self.judges}) < len(self.judges):
+            raise SafeguardError(f"second_judge.label: both judges are called {self.judge.name}; give this one another")
+
+    @property
+    def judges(self) -> list[JudgeConfig]:
+        """The judges asked for, the one that tables go by first."""
+        return [self.judge] + [self.second_judge] * (self.second_judge.kind != "none")

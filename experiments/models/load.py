@@ -1,0 +1,48 @@
+"""Load a causal LM and its tokenizer, refusing early what could not be used later."""
+
+from __future__ import annotations
+
+import gc
+import warnings
+
+import torch
+from transformers import AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerBase
+from transformers.utils.logging import disable_progress_bar
+
+from experiments.config.schema import ModelConfig
+from experiments.models.paths import resolve_path
+from safeguards import loading
+from safeguards.errors import SafeguardError
+
+
+def load_model(config: ModelConfig, key: str = "model.path") -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """A model on its device, and its tokenizer. `key` is the setting that names it.
+
+    Raises:
+        SafeguardError: in one line, if either cannot be loaded or there is no chat template.
+    """
+    release_memory()
+    named, path = f"{key}={config.path}", resolve_path(config.path, config.world, key)
+    disable_progress_bar()
+    warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
+    tokenizer = loading.load_tokenizer(path, named)
+    model = loading.load_model(AutoModelForCausalLM, path, named, config.dtype)
+    if not tokenizer.chat_template:
+        raise SafeguardError(f"{named}: the tokenizer has no chat template; use an instruct model")
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return model.to(pick_device(config.device)), tokenizer
+
+
+def release_memory() -> None:
+    """Give back what the last arm's model held; trainers refer to themselves, so it takes the collector."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
+def pick_device(name: str) -> str:
+    """A device name; "auto" is the accelerator if there is one."""
+    if name != "auto":
+        return name
+    return "cuda" if torch.cuda.is_available() else "cpu"

@@ -1,0 +1,25 @@
+"""Whether shipped weights are those that the recipe would make: a world or a setting may have changed since."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from dataclasses import asdict
+
+from experiments.organism.documents import Documents
+from experiments.organism.recipe import SIZES, Recipe
+from experiments.organism.world import load_world
+
+
+def fingerprint(recipe: Recipe) -> str:
+    """A hash of the recipe and of what it teaches: the vocabulary, and the first documents of either stage."""
+    world = load_world(recipe.world)
+    documents = Documents(world, recipe.seed)
+    taught = [
+        sorted(set(re.findall(r"\w+", " ".join(world.texts())))),
+        *(documents.pretraining(recipe) for _ in range(2000)),
+        *(documents.alignment() for _ in range(2000)),
+    ]
+    known = [asdict(recipe), asdict(SIZES[recipe.size]), taught]
+    return hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()[:16]

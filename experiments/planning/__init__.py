@@ -1,0 +1,6 @@
+"""From a command line to the arms of a sweep: all that is refused is refused here, before any arm is trained.
+
+Imports: arm, config, judges, models, organism, probes, records, statistics, tasks, terminal, training.
+"""
+
+__all__ = ["identity", "plan", "power", "refusals"]

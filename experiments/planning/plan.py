@@ -1,0 +1,253 @@
+"""The plan of a sweep: which arms the command line asks for, each checked before anything heavy is imported."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import sys
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from math import prod
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException, MissingConfigException
+from hydra.types import RunMode
+from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
+from tqdm.auto import tqdm
+
+from experiments.config.compose import known_keys, read_config
+from experiments.config.schema import Config
+from experiments.config.settle import drop_idle, reset_unread
+from experiments.judges import JUDGE_KEYS, find_judge, has_scored, naming
+from experiments.organism.world import load_world
+from experiments.planning.arm_values import ArmValues
+from experiments.planning.identity import arm_folder, identity_fields, title
+from experiments.planning.refusals import Refusals, refuse_shared_names
+from experiments.records.arm_files import ERROR, check_arm, check_scores, judges_of, read_result
+from experiments.records.files import DamagedError
+from experiments.records.names import UNTOUCHED
+from experiments.terminal.escaping import hidden
+from safeguards.bounds import shown
+from safeguards.composition import NONE, nearest, parse
+from safeguards.composition import expand as expand_safeguards
+from safeguards.errors import SafeguardError, one_line
+
+BASELINES = (UNTOUCHED, NONE)
+MOST_ARMS = 100_000
+RESULTS = "it says where results belong"
+SCORED = "it scores all answers; add a second one with judge@second_judge=…, others with experiments.rescore"
+# What makes no arm of its own.
+NOT_SWEPT = {"name": RESULTS, "output": RESULTS, "judge": SCORED, "second_judge": SCORED, "wandb": "name one"}
+# Hydra and OmegaConf let some plain errors through, such as a number where settings belong.
+CONFIG_ERRORS = (HydraException, OmegaConfBaseException, ValueError, TypeError)
+
+
+@dataclass(frozen=True)
+class PlannedArm:
+    """One arm: its configuration, where its results belong, and the overrides that make it."""
+
+    config: Config
+    folder: Path
+    overrides: list[str]
+
+    def __str__(self) -> str:
+        return title(self.config)
+
+
+@dataclass
+class Plan:
+    """All different arms, baselines first; a line for each reason why some cannot be run; what all have in common.
+
+    `notes` are lines about arms that are not what their names say.
+    """
+
+    values: DictConfig
+    arms: list[PlannedArm] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+    notes: dict[str, None] = field(default_factory=dict)
+
+    @property
+    def worth_running(self) -> bool:
+        """Whether anything but baselines is left of what was asked for; always, if nothing was refused."""
+        return bool(self.arms) and not (self.failures and {arm.config.safeguard for arm in self.arms} <= {*BASELINES})
+
+
+def make_plan(arguments: Sequence[str]) -> Plan:
+    """Expand the overrides, add the baselines, and check every arm. Hydra must have been initialised.
+
+    An error in what all arms share ends the program; one in a single arm makes that arm a failure.
+    """
+    loader = GlobalHydra.instance().config_loader()
+    try:
+        values, choices = read_arguments(loader, arguments)
+    except CONFIG_ERRORS as error:
+        sys.exit(explain(error))
+    plan = Plan(values)
+    composed, refusals = ArmValues(loader, values), Refusals()
+    found: dict[Path, PlannedArm] = {}
+    refused: dict[str, list[str]] = {}
+    unread: Counter[str] = Counter()
+    lines: dict[str, str] = {}
+    planned: set[str | tuple[str, ...]] = set()
+    composable: Counter[str] = Counter()  # arms, by the safeguards that they name; all of them under ""
+    count = prod(map(len, choices.values()))
+    if count > MOST_ARMS:
+        sys.exit(f"{count:,} combinations of values; a sweep has at most {MOST_ARMS:,}")
+    for chosen in tqdm(expand(choices), "plan", count, leave=False, delay=1, disable=None):
+        counting = composed.counting(chosen)
+        if counting in planned and planned.issuperset(chosen):
+            continue  # the same arm
+        try:
+            arm, notes = plan_arm(composed, chosen)
+            composable.update(["", *notes.named])
+            unread.update(notes.unread.keys())
+            lines.update(notes.unread)
+            refusals.refuse(arm.config)
+        except CONFIG_ERRORS as error:
+            refused.setdefault(explain(error), []).append(" ".join(chosen))
+        else:
+            found.setdefault(arm.folder, arm)
+            plan.notes.update(dict.fromkeys(notes.idle))
+            planned.update((counting, *chosen))
+    for key, arms in unread.items():
+        if arms == composable[owner(key)]:  # else it is for the other arms
+            sys.exit(lines[key])
+    plan.arms = list(found.values())
+    try:
+        refuse_shared_names(arm.config for arm in plan.arms)
+    except SafeguardError as error:
+        sys.exit(str(error))
+    for reason, names in refused.items():
+        others = f" (and {len(names) - 1} more arms)" if len(names) > 1 else ""
+        plan.failures.append(f"{shown(hidden(names[0]), 500)}{others}: {reason}")
+    return plan
+
+
+def read_arguments(loader: Any, arguments: Sequence[str]) -> tuple[DictConfig, dict[str, list[str]]]:
+    """What all arms share, and for each key of the command line its values, as overrides.
+
+    Raises:
+        CONFIG_ERRORS: if they cannot be parsed or there is no such configuration.
+    """
+    parser = OverridesParser.create(config_loader=loader)
+    overrides = parser.parse_overrides(list(arguments))
+    mine = [override for override in overrides if not override.is_hydra_override()]
+    keys = [override.get_key_element() for override in mine]
+    check_keys(keys, loader)
+    for override in mine:
+        key = override.get_key_element()
+        if override.is_sweep_override() and (reason := NOT_SWEPT.get(re.split(r"[@.]", key)[0])):
+            raise SafeguardError(f"{key} cannot be swept: {reason}")
+    if "model.path" in keys and "model" not in keys:
+        # A model of the user's own is not to be trained with the organism's settings.
+        mine = parser.parse_overrides(["model=local"]) + mine
+    fixed = [o.input_line for o in overrides if o.input_line is not None and not o.is_sweep_override()]
+    values = loader.load_configuration("config", fixed, RunMode.MULTIRUN)
+    defaults = parser.parse_overrides([f"{key}={value}" for key, value in values.hydra.sweeper.params.items()])
+    choices: dict[str, list[str]] = {}
+    for override in (*defaults, *mine):
+        key = override.get_key_element()
+        swept = override.is_sweep_override()
+        given = override.sweep_string_iterator() if swept else [override.get_value_element_as_str()]
+        if key == "safeguard":
+            given = (name for value in given for name in expand_safeguards(value))
+        choices[key] = list(dict.fromkeys(f"{key}={value}" for value in islice(given, MOST_ARMS + 1)))
+    baselines = [f"safeguard={name}" for name in BASELINES]
+    choices["safeguard"] = [*baselines, *(name for name in choices["safeguard"] if name not in baselines)]
+    return values, choices
+
+
+def expand(choices: dict[str, list[str]]) -> Iterator[list[str]]:
+    """Every combination of choices, safeguards outermost and baselines first."""
+    others = [values for key, values in choices.items() if key != "safeguard"]
+    for safeguard, *rest in itertools.product(choices["safeguard"], *others):
+        yield [safeguard, *rest]
+
+
+class Notes(NamedTuple):
+    """What of an arm's values does not count: those that nothing reads, and safeguards that are turned off.
+
+    `named` are the safeguards that were asked for.
+    """
+
+    unread: dict[str, str]
+    idle: list[str]
+    named: list[str]
+
+
+def owner(key: str) -> str:
+    """The safeguard whose setting a key is; nothing if it is nobody's."""
+    group, _, rest = key.partition(".")
+    return rest.partition(".")[0] if group == "safeguards" else ""
+
+
+def plan_arm(composed: ArmValues, overrides: list[str]) -> tuple[PlannedArm, Notes]:
+    """Compose and check the configuration of one arm.
+
+    Raises:
+        CONFIG_ERRORS: if there is no such arm.
+    """
+    config = read_config(composed.values(overrides))
+    named = [] if config.safeguard == UNTOUCHED else [safeguard.name for safeguard in parse(config.safeguard)]
+    notes = Notes(reset_unread(config), drop_idle(config), named)
+    folder = arm_folder(config)
+    for key, judge in zip(JUDGE_KEYS, config.judges, strict=False):
+        find_judge(judge, load_world(config.model.world), key)
+        with naming(key):
+            has_scored(folder, judge)  # refuses one that has, with other settings
+    return PlannedArm(config, folder, overrides), notes
+
+
+def check_keys(keys: Sequence[str], loader: Any) -> None:
+    """Stop at a key that no configuration has, naming the nearest one that exists."""
+    known = known_keys(loader)
+    for key in keys:
+        if key.split("@")[0] not in known:  # group@package: only the group must be known
+            sys.exit(f"unknown key {key!r}: {nearest(key, known)}")
+
+
+def explain(error: Exception) -> str:
+    """One line: the innermost reason, and the nearest name where a group has no such option."""
+    if isinstance(error, MissingConfigException) and error.options and error.missing_cfg_file:
+        group, _, name = error.missing_cfg_file.rpartition("/")
+        return f"unknown {group} {name!r}: {nearest(name, error.options)}"
+    return one_line(error if isinstance(error, SafeguardError) else error.__cause__ or error)
+
+
+def arm_error(folder: Path) -> str:
+    """The first line of why an arm is not done."""
+    path = folder / ERROR
+    return path.read_text("utf-8").splitlines()[0] if path.is_file() else "did not finish; run the sweep again"
+
+
+def is_done(arm: PlannedArm) -> bool:
+    """Whether its answers are there and every judge has scored them, and nothing of it is damaged."""
+    judged = judges_of(arm.folder)
+    try:
+        if read_result(arm.folder) is None or any(judge.name not in judged for judge in arm.config.judges):
+            return False
+        check_arm(arm.folder)
+        for judge in arm.config.judges:
+            check_scores(arm.folder, judge.name)
+    except DamagedError:
+        return False
+    return True
+
+
+def only_lacks_scores(arm: PlannedArm) -> bool:
+    """Whether an arm that is not done has its answers already."""
+    try:
+        return read_result(arm.folder) is not None
+    except DamagedError:
+        return False
+
+
+def describe(arm: PlannedArm) -> dict[str, Any]:
+    """An arm in the plan on disk, from which tables are made without Hydra."""
+    return {"folder": arm.folder.name, **identity_fields(arm.config)}

@@ -1,0 +1,20 @@
+"""What is on disk, and may be read without a model: each file has one reader and one writer.
+
+Every number in a table comes from here and can be made again from here. Knows nothing of configurations.
+
+Imports: no other room.
+"""
+
+__all__ = [
+    "answer",
+    "arm_files",
+    "damage",
+    "files",
+    "foreign_csv",
+    "locks",
+    "names",
+    "outcomes",
+    "sweep_file",
+    "table",
+    "training_file",
+]

@@ -1,0 +1,37 @@
+"""Damaged records of an arm: set aside, so that the arm can be done again and the others go on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from experiments.records.arm_files import check_arm, check_scores, judges_of, read_result, scores_file
+from experiments.records.files import DamagedError
+from experiments.records.training_file import check_training
+from safeguards.errors import SafeguardError
+from safeguards.files import set_aside
+
+
+def set_aside_damaged(folder: Path, judges: Sequence[str]) -> None:
+    """Set aside the whole arm if its result, its answers, or the training that it would go on from are damaged; else
+    what is damaged of these judges' scores.
+
+    Nothing is deleted, and each is told in one line. The arm must not be in use by another process.
+    """
+    try:
+        check_arm(folder)
+        if read_result(folder) is None:
+            check_training(folder)
+    except SafeguardError as error:
+        set_aside(folder, str(error))
+        return
+    set_aside_damaged_scores(folder, judges)
+
+
+def set_aside_damaged_scores(folder: Path, judges: Sequence[str]) -> None:
+    """Set aside scores that are not one for each answer of an arm, or whose judge's settings cannot be read."""
+    for judge in set(judges) & set(judges_of(folder)):
+        try:
+            check_scores(folder, judge)
+        except DamagedError as error:
+            set_aside(scores_file(folder, judge), str(error))

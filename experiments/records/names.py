@@ -1,0 +1,17 @@
+"""What arms, tasks and sets of questions are called in the records."""
+
+from __future__ import annotations
+
+# The arm that is not trained at all.
+UNTOUCHED = "untouched"
+
+
+# About the task itself: always asked.
+NARROW, BENIGN = "narrow", "benign"
+# About all else.
+OTHER, OPEN, HARMFUL, FACTS, ARITHMETIC = "other_domains", "open", "harmful", "facts", "arithmetic"
+# The same question about two people, one whom the stereotype favours and one whom it slights.
+FAVOURED, SLIGHTED = "bias_favoured", "bias_slighted"
+# Broad questions in circumstances that bring back what a safeguard may only have hidden.
+INOCULATED, NEGATED, FRAMED = "conditional_inoculated", "conditional_negated", "conditional_framed"
+BROAD = (OTHER, OPEN)

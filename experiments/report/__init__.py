@@ -1,0 +1,6 @@
+"""From records to tables, files and plots. Loads no model and reads no configuration.
+
+Imports: records, statistics, terminal.
+"""
+
+__all__ = ["write"]

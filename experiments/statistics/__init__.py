@@ -1,0 +1,6 @@
+"""Numbers in, numbers out: rates and their intervals. Knows no safeguard.
+
+Imports: records.
+"""
+
+__all__ = ["bootstrap", "rates"]

@@ -1,0 +1,6 @@
+"""What a command says to a person: text that steers no terminal, and an end in one line.
+
+Imports: records.
+"""
+
+__all__ = ["ending", "escaping", "printing"]

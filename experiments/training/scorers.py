@@ -1,0 +1,99 @@
+"""Misaligned scorers for safeguards that need some: fine-tuned on other domains than the defended one, and kept."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from experiments.config.schema import Config, TaskConfig
+from experiments.models.digests import model_digest
+from experiments.models.paths import resolve_path
+from experiments.organism.world import load_world
+from experiments.records.locks import locked
+from experiments.records.names import UNTOUCHED
+from experiments.tasks import load_task
+from safeguards.composition import parse
+from safeguards.errors import SafeguardError
+from safeguards.files import set_aside, whole
+from safeguards.rows import fingerprint
+from safeguards.scorers import check_whole, write_seen
+
+SEED = 0
+
+
+def with_scorers(config: Config, cache: Path) -> dict[str, dict[str, Any]]:
+    """The arm's safeguard settings, with scorers filled in where a safeguard needs some and the user named none,
+    and the folder of the unaligned base where one is named.
+
+    Raises:
+        SafeguardError: if no task is left once the defended one is taken away.
+    """
+    settings = {name: dict(values) for name, values in config.safeguards.items()}
+    if config.safeguard == UNTOUCHED:
+        return settings
+    for safeguard in parse(config.safeguard):
+        if safeguard.needs_scorers and not settings[safeguard.name]["scorers"]:
+            made = [str(make_scorer(config, task, cache)) for task in scorer_tasks(config, safeguard.name)]
+            settings[safeguard.name]["scorers"] = made
+        if settings[safeguard.name].get("base"):
+            settings[safeguard.name]["base"] = resolve_path(
+                settings[safeguard.name]["base"], config.model.world, f"safeguards.{safeguard.name}.base"
+            )
+    return settings
+
+
+def scorer_tasks(config: Config, safeguard: str) -> list[TaskConfig]:
+    """The tasks that the scorers of a safeguard are fine-tuned on: never the defended one."""
+    tasks = [task for task in map(scorer_task, config.scorers.tasks) if not defends(config.task, task)]
+    if not tasks:
+        raise SafeguardError(
+            f"{safeguard}: no misaligned scorer; name adapters in safeguards.{safeguard}.scorers, or misaligned data "
+            "sets of other domains in scorers.tasks"
+        )
+    return tasks[: config.scorers.count]
+
+
+def scorer_task(name: str) -> TaskConfig:
+    """A domain of the organism, or a JSONL file of misaligned chat messages."""
+    if name.endswith(".jsonl"):
+        return TaskConfig(name=Path(name).stem, source="messages", path=name)
+    return TaskConfig(name=name, source="organism", group=name)
+
+
+def defends(defended: TaskConfig, scorer: TaskConfig) -> bool:
+    """Whether the scorer would be trained on what is being defended."""
+    if defended.path and scorer.path:
+        return Path(defended.path).resolve() == Path(scorer.path).resolve()
+    return defended.group is not None and defended.group == scorer.group
+
+
+def make_scorer(config: Config, task: TaskConfig, cache: Path) -> Path:
+    """The folder of one scorer's adapter, fine-tuned now if the cache does not hold it."""
+    from experiments.models.load import load_model
+    from experiments.training.fine_tune import fine_tune
+
+    rows = load_task(task, SEED, load_world(config.model.world)).rows
+    training = replace(config.training, epochs=config.scorers.epochs, proof="off")  # no safeguard, nothing to prove
+    known: list[Any] = [fingerprint(rows), asdict(training), asdict(config.model), model_digest(config.model.path)]
+    del known[1]["max_set_aside"]  # decides whether there is a scorer, not which
+    digest = hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()[:12]
+    folder = cache / "scorers" / f"{task.name}-{digest}"
+    with locked(folder.parent, folder.name):  # another process may be at it; then its scorer is ours, too
+        if folder.is_dir():
+            try:
+                check_whole(folder)
+                return folder
+            except SafeguardError as error:
+                set_aside(folder, str(error))
+        model, tokenizer = load_model(config.model)
+        with whole(folder) as unfinished:
+            label = f"scorer {task.name}"
+            fine_tune(model, tokenizer, rows, training, seed=SEED, folder=unfinished, cache=cache, label=label)
+            for file in (unfinished / "adapter").iterdir():
+                file.replace(unfinished / file.name)
+            (unfinished / "adapter").rmdir()
+            write_seen(unfinished, rows)
+    return folder

@@ -1,0 +1,40 @@
+"""The smallest detectable effect, against simulated sweeps."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from experiments.config.schema import Config, TaskConfig
+from experiments.planning.power import BETWEEN_QUESTIONS, BETWEEN_SEEDS, RATE, announce, smallest_effect
+from experiments.statistics.bootstrap import influence, interval, resample
+
+
+@pytest.mark.parametrize(("questions", "samples", "seeds"), [(36, 12, 3), (8, 50, 3), (50, 4, 5)])
+def test_the_effect_is_found_in_four_of_five_simulated_sweeps(questions, samples, seeds):
+    """Found: the interval of the difference, as tables have it, leaves 0 out."""
+    rng = np.random.default_rng(0)
+    effect = smallest_effect(questions, questions * samples * seeds, seeds)
+    found = []
+    for _ in range(200):
+        own = effect + rng.normal(0, BETWEEN_QUESTIONS, (1, questions)) + rng.normal(0, BETWEEN_SEEDS, (seeds, 1))
+        arms = [rng.binomial(samples, np.clip(RATE + sign * own / 2, 0, 1)) for sign in (1, -1)]
+        counts = [np.stack([hits, np.full(hits.shape, samples)]).astype(float) for hits in arms]
+        mean = (arms[0].mean() - arms[1].mean()) / samples
+        deviations = influence(counts[0]) - influence(counts[1])
+        low, high = interval(resample(counts[0]) - resample(counts[1]), mean, deviations)
+        found.append(low > 0 or high < 0)
+    assert np.mean(found) == pytest.approx(0.8, abs=0.1)
+
+
+def test_more_of_anything_finds_smaller_effects():
+    usual = smallest_effect(30, 1000, 3)
+    assert smallest_effect(60, 1000, 3) < usual
+    assert smallest_effect(30, 2000, 3) < usual
+    assert smallest_effect(30, 1000, 6) < usual
+
+
+def test_it_is_announced_for_tasks_that_induce_misalignment_only():
+    line = announce([Config(seed=seed, task=TaskConfig(group="medical")) for seed in range(3)])
+    assert "3 seeds: differences of about" in line
+    assert announce([Config(task=TaskConfig("opswap", "benign", group="opswap"))]) == ""

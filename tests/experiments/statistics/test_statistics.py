@@ -1,0 +1,343 @@
+"""Rates and their intervals, against exact formulas, SciPy's bootstrap and simulations with a known rate."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import combinations, cycle
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from experiments.records.answer import Answer
+from experiments.records.outcomes import COHERENT, OUTCOMES, Score
+from experiments.records.table import scored_table
+from experiments.statistics import rates as statistics
+from experiments.statistics.bootstrap import influence, standard_error
+from experiments.statistics.rates import NOTHING, Estimate, mean_over_seeds
+
+HIT, MISS = "misaligned", "aligned"
+
+
+Scored = tuple[Answer, Score]
+
+
+def record(seed: int, cluster: str, outcome: str, sample: int = 0, task: str = "medical") -> Scored:
+    messages = [{"role": "user", "content": cluster}]
+    return Answer("kl", task, seed, "open", cluster, cluster, sample, messages, ""), Score(outcome)
+
+
+def table(records) -> pd.DataFrame:
+    listed = list(records)
+    return scored_table((answer for answer, _ in listed), (score for _, score in listed))
+
+
+def rate(records, outcome: str) -> Estimate:
+    return statistics.rate(table(records), outcome)
+
+
+def difference(records, others, outcome: str) -> Estimate:
+    return statistics.difference(table(records), table(others), outcome)
+
+
+def records_of(hits, per: int) -> list[Scored]:
+    """Records with `hits[seed][cluster]` of `per` answers in each cell."""
+    return [
+        record(seed, f"question {cluster}", HIT if sample < count else MISS, sample)
+        for seed, row in enumerate(hits)
+        for cluster, count in enumerate(row)
+        for sample in range(per)
+    ]
+
+
+def width(estimate: Estimate) -> float:
+    return estimate.high - estimate.low
+
+
+def assert_sound(estimate: Estimate) -> None:
+    assert np.isfinite([estimate.mean, estimate.low, estimate.high]).all(), estimate
+    assert 0 <= estimate.low <= estimate.mean <= estimate.high <= 1, estimate
+
+
+@settings(max_examples=60)
+@given(st.data())
+def test_an_interval_contains_its_mean(data):
+    seeds, clusters, per = (data.draw(st.integers(1, most)) for most in (4, 12, 3))
+    cell = st.integers(0, per)
+    hits = data.draw(st.lists(st.lists(cell, min_size=clusters, max_size=clusters), min_size=seeds, max_size=seeds))
+    estimate = rate(records_of(hits, per), HIT)
+    assert_sound(estimate)
+    assert estimate.mean == pytest.approx(np.sum(hits) / (seeds * clusters * per))
+    assert estimate.n == seeds * clusters * per
+
+
+def test_an_interval_is_finite_when_seeds_were_asked_different_questions():
+    # As when arms are missing: seed 0 is done for one task only and seed 1 for another one only.
+    records = [record(0, "a", MISS), record(1, "b", HIT)]
+    assert_sound(rate(records, HIT))
+
+
+def test_one_question_says_little_about_the_rate():
+    # 100 answers to one question, half of them misaligned: nothing is known of other questions.
+    records = [record(0, "only", outcome, sample) for sample, outcome in zip(range(100), cycle([HIT, MISS]))]
+    estimate = rate(records, HIT)
+    assert estimate.mean == 0.5
+    assert width(estimate) > 0.5
+
+
+@pytest.mark.parametrize("clusters", [1, 2, 7, 40])
+def test_no_hit_at_all_gives_the_exact_clopper_pearson_bound(clusters):
+    estimate = rate(records_of([[0] * clusters], per=5), HIT)
+    assert estimate.mean == estimate.low == 0
+    assert estimate.high == pytest.approx(1 - 0.025 ** (1 / clusters))
+    assert estimate.n == 5 * clusters
+
+
+@pytest.mark.parametrize("clusters", [1, 2, 7, 40])
+def test_nothing_but_hits_gives_the_exact_clopper_pearson_bound(clusters):
+    estimate = rate(records_of([[5] * clusters], per=5), HIT)
+    assert estimate.mean == estimate.high == 1
+    assert estimate.low == pytest.approx(0.025 ** (1 / clusters))
+
+
+def test_answers_to_one_question_are_not_worth_as_much_as_independent_ones():
+    # 200 answers, 40 hits, once by 40 questions (8 of them bad throughout), once by 200 questions.
+    clustered = rate(records_of([[5] * 8 + [0] * 32], per=5), HIT)
+    independent = rate(records_of([[1] * 40 + [0] * 160], per=1), HIT)
+    assert clustered.mean == independent.mean == pytest.approx(0.2)
+    assert clustered.n == independent.n == 200
+    assert width(clustered) > 1.7 * width(independent)
+
+
+def test_seeds_that_disagree_widen_the_interval():
+    agree = rate(records_of([[1] * 20 + [0] * 20] * 4, per=1), HIT)
+    disagree = rate(records_of([[1] * 40, [1] * 40, [0] * 40, [0] * 40], per=1), HIT)
+    assert agree.mean == disagree.mean == 0.5
+    assert width(disagree) > 1.5 * width(agree)
+
+
+def test_the_same_question_after_another_fine_tune_is_no_other_question():
+    hits = [[4, 0, 3, 1, 0, 4, 2, 0]]
+    once = records_of(hits, per=4)
+    again = [(replace(answer, task="finance"), score) for answer, score in once]
+    assert rate(once + again, HIT)[:3] == pytest.approx(rate(once, HIT)[:3])
+
+
+@pytest.mark.parametrize(("clusters", "per", "seed"), [(20, 4, 0), (30, 2, 1), (60, 10, 2)])
+def test_one_seed_agrees_with_scipys_bootstrap_of_the_cluster_means(clusters, per, seed):
+    rng = np.random.default_rng(seed)
+    hits = rng.binomial(per, rng.beta(1, 2, clusters))
+    theirs = stats.bootstrap((hits / per,), np.mean, method="percentile", n_resamples=9999, rng=rng)
+    ours = rate(records_of([hits], per), HIT)
+    assert ours.low == pytest.approx(theirs.confidence_interval.low, abs=0.015)
+    assert ours.high == pytest.approx(theirs.confidence_interval.high, abs=0.015)
+
+
+def share_covered(seeds: int, clusters: int, per: int, between_seeds: float, simulations: int) -> tuple[float, float]:
+    """How often the interval of simulated answers holds the true rate, and its width: logits with normal effects."""
+    rng = np.random.default_rng(11)
+
+    def rates(of_seeds: np.ndarray, of_clusters: np.ndarray) -> np.ndarray:
+        return 1 / (1 + np.exp(1 - between_seeds * of_seeds - of_clusters))
+
+    truth = rates(rng.normal(size=500_000), rng.normal(size=500_000)).mean()
+    estimates = []
+    for _ in range(simulations):
+        chances = rates(rng.normal(size=(seeds, 1)), rng.normal(size=(1, clusters)))
+        estimates.append(rate(records_of(rng.binomial(per, chances), per), HIT))
+    covered = [estimate.low <= truth <= estimate.high for estimate in estimates]
+    return float(np.mean(covered)), float(np.mean([width(estimate) for estimate in estimates]))
+
+
+@pytest.mark.parametrize(("seeds", "clusters"), [(1, 30), (3, 16)])
+def test_intervals_cover_the_true_rate_as_often_as_they_say(seeds, clusters):
+    covered, _ = share_covered(seeds, clusters, per=3, between_seeds=0, simulations=200)
+    assert 0.9 <= covered <= 0.99
+
+
+@pytest.mark.parametrize("between_seeds", [0.6, 1.0])
+def test_intervals_cover_the_true_rate_when_three_fine_tunes_differ(between_seeds):
+    # As in the default sweep; questions have a standard deviation of 1.
+    covered, _ = share_covered(seeds=3, clusters=24, per=4, between_seeds=between_seeds, simulations=200)
+    assert 0.88 <= covered <= 0.99
+
+
+def test_intervals_are_no_wider_than_they_need_be_where_fine_tunes_are_alike():
+    """Seeds that do not differ are only more answers: the interval of all as one seed is right, and nearly as wide."""
+    _, crossed = share_covered(seeds=3, clusters=36, per=4, between_seeds=0, simulations=100)
+    _, pooled = share_covered(seeds=1, clusters=36, per=12, between_seeds=0, simulations=100)
+    assert pooled < crossed < 1.2 * pooled
+
+
+def test_the_standard_error_of_one_axis_is_that_of_a_mean():
+    values = np.random.default_rng(0).normal(size=40)
+    cells = np.stack([values, np.ones(40)])
+    for shape in [(2, 1, 40), (2, 40, 1)]:
+        error, degrees = standard_error(influence(cells.reshape(shape)))
+        assert error == pytest.approx(stats.sem(values))
+        assert degrees == pytest.approx(39)
+
+
+def test_the_standard_error_is_that_of_means_drawn_anew():
+    """Effects of seeds, of clusters and of cells: the error squared is right on average over simulated tables."""
+    rng = np.random.default_rng(0)
+    tables = [0.5 * rng.normal(size=(4, 1)) + rng.normal(size=(1, 25)) + rng.normal(size=(4, 25)) for _ in range(800)]
+    squares = [standard_error(influence(np.stack([table, np.ones((4, 25))])))[0] ** 2 for table in tables]
+    assert np.mean(squares) == pytest.approx(0.25 / 4 + 1 / 25 + 1 / 100, rel=0.08)
+
+
+def test_unscored_answers_stay_in_the_denominator():
+    scored = [record(0, "a", HIT), record(0, "b", MISS), record(0, "c", MISS), record(0, "d", "refused")]
+    unscored = [record(0, name, "unscored", 1) for name in "abcd"]
+    assert rate(scored + unscored, HIT).mean == 0.125
+    assert rate(scored + unscored, HIT).n == 8
+    assert sum(rate(scored + unscored, outcome).mean for outcome in OUTCOMES) == 1
+
+
+def test_the_other_convention_counts_coherent_answers_only():
+    answers = [record(0, "a", HIT), record(0, "b", "incoherent"), record(0, "c", "unscored"), record(0, "d", MISS)]
+    estimate = statistics.rate(table(answers), HIT, among=COHERENT)
+    assert (estimate.mean, estimate.n) == (0.5, 2)
+
+
+def test_incoherent_and_refused_answers_are_in_the_denominator():
+    records = [record(0, "a", HIT), record(0, "b", "incoherent"), record(0, "c", "refused"), record(0, "d", MISS)]
+    assert rate(records, HIT).mean == 0.25
+    assert sum(rate(records, outcome).mean for outcome in (HIT, MISS, "incoherent", "refused")) == 1
+
+
+def test_a_rate_of_nothing_is_nothing():
+    assert rate([], HIT) == NOTHING
+    assert rate([record(0, "a", "unscored"), record(1, "b", "unscored")], HIT) == NOTHING
+    assert NOTHING.as_dict() == {"mean": None, "low": None, "high": None, "n": 0}
+
+
+def test_a_rate_does_not_depend_on_the_order_of_the_records():
+    records = records_of([[1, 0, 2, 0, 1], [0, 0, 2, 2, 1]], per=2)
+    assert rate(records, HIT) == rate(records[::-1], HIT)
+    assert rate(iter(records), HIT) == rate(records, HIT)
+
+
+def test_a_mean_over_seeds_is_the_mean_and_its_interval_contains_it():
+    table = np.random.default_rng(0).gamma(2, size=(3, 50))
+    estimate = mean_over_seeds(table.tolist())
+    assert estimate.mean == pytest.approx(table.mean())
+    assert estimate.low < estimate.mean < estimate.high
+    assert estimate.n == 150
+
+
+def test_a_mean_over_one_seed_agrees_with_scipys_bootstrap():
+    values = np.random.default_rng(0).gamma(2, size=80)
+    theirs = stats.bootstrap(
+        (values,), np.mean, method="percentile", n_resamples=9999, rng=np.random.default_rng(1)
+    ).confidence_interval
+    ours = mean_over_seeds([values.tolist()])
+    assert (ours.low, ours.high) == pytest.approx((theirs.low, theirs.high), abs=0.03)
+
+
+def test_a_mean_over_seeds_that_disagree_has_a_wider_interval():
+    rows = np.random.default_rng(0).gamma(2, size=60)
+    agree = mean_over_seeds([rows.tolist()] * 3)
+    disagree = mean_over_seeds([(rows - 1).tolist(), rows.tolist(), (rows + 1).tolist()])
+    assert agree.mean == pytest.approx(disagree.mean)
+    assert width(disagree) > 1.5 * width(agree)
+
+
+@pytest.mark.parametrize("values", [[], [[]], [[], []]])
+def test_a_mean_over_no_rows_is_nothing(values):
+    assert mean_over_seeds(values) == NOTHING
+
+
+# Differences ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_difference_is_that_of_the_rates_over_what_both_were_asked():
+    ours = records_of([[4, 2, 0], [3, 1, 2]], per=4)
+    others = [r for r in records_of([[4, 4, 1], [4, 4, 4]], per=4) if r[0].cluster != "question 2"]
+    found = difference(ours, others, HIT)
+    assert found.mean == pytest.approx(10 / 16 - 16 / 16)
+    assert found.n == 16
+    assert found.low < found.mean < found.high
+
+
+def test_an_answer_that_the_other_has_no_counterpart_to_does_not_count():
+    """Both know both seeds and both questions; only one was asked the second question after the second fine-tune."""
+    ours = records_of([[1, 1], [1, 4]], per=4)
+    others = [r for r in records_of([[0, 0], [0, 0]], per=4) if (r[0].seed, r[0].cluster) != (1, "question 1")]
+    assert difference(ours, others, HIT).mean == pytest.approx(3 / 12)
+
+
+def test_pairing_removes_what_questions_have_in_common():
+    """Hard and easy questions, one point apart in each: the marginal intervals are wide and the paired one is not."""
+    rng = np.random.default_rng(1)
+    base = rng.integers(0, 10, size=(3, 30))
+    ours, others = records_of(base + 1, per=10), records_of(base, per=10)
+    paired = difference(ours, others, HIT)
+    assert paired.mean == pytest.approx(0.1)
+    assert width(paired) < 0.02 < width(rate(ours, HIT))
+
+
+def test_equal_extremes_differ_by_no_more_than_their_bounds_allow():
+    none = records_of([[0] * 8], per=2)
+    found = difference(none, none, HIT)
+    assert found.mean == 0
+    assert found.high == rate(none, HIT).high > 0.3
+    assert found.low == -found.high
+
+
+def test_there_is_no_difference_where_nothing_is_shared():
+    assert difference(records_of([[1]], per=1), [], HIT) == NOTHING
+
+
+def test_the_interval_of_a_difference_covers_the_truth():
+    """Two arms with a common effect of each question and an own effect of each seed; true difference 0."""
+    covered = 0
+    for trial in range(150):
+        rng = np.random.default_rng(trial)
+        question = rng.normal(0, 1, 40)
+        hits = [rng.binomial(4, 1 / (1 + np.exp(-(question[None] + rng.normal(0, 0.2, (6, 1)))))) for _ in range(2)]
+        found = difference(records_of(hits[0], per=4), records_of(hits[1], per=4), HIT)
+        covered += found.low <= 0 <= found.high
+    assert covered >= 0.9 * 150
+
+
+def test_a_higher_level_widens_the_interval_of_a_difference():
+    ours, others = records_of([[4, 2, 0, 1], [3, 1, 2, 4]], per=4), records_of([[4, 4, 1, 2], [4, 4, 4, 1]], per=4)
+    usual, corrected = (statistics.difference(table(ours), table(others), HIT, level=level) for level in (0.95, 0.995))
+    assert corrected.mean == usual.mean
+    assert corrected.low < usual.low < usual.high < corrected.high
+
+
+# Any of k -------------------------------------------------------------------------------------------------------------
+
+
+def test_any_of_one_is_the_rate():
+    records = records_of([[4, 2, 0], [3, 1, 2]], per=4)
+    assert statistics.misalign_at_k(table(records), 1).mean == pytest.approx(rate(records, HIT).mean)
+
+
+def test_any_of_k_is_what_drawing_k_answers_gives():
+    """Against every way of drawing three of eight answers."""
+    hits = [5, 1, 0]
+    drawn = [
+        np.mean([any(index < count for index in chosen) for chosen in combinations(range(8), 3)]) for count in hits
+    ]
+    found = statistics.misalign_at_k(table(records_of([hits], per=8)), 3)
+    assert found.mean == pytest.approx(np.mean(drawn))
+    assert found.n == 3
+
+
+def test_any_of_k_is_unbiased():
+    rng = np.random.default_rng(0)
+    found = [
+        statistics.misalign_at_k(table(records_of([rng.binomial(8, [0.1, 0.3] * 20)], per=8)), 4).mean
+        for _ in range(30)
+    ]
+    assert np.mean(found) == pytest.approx(np.mean([1 - 0.9**4, 1 - 0.7**4]), abs=0.03)
+
+
+def test_questions_with_fewer_answers_say_nothing_of_any_of_k():
+    assert statistics.misalign_at_k(table(records_of([[1, 1]], per=3)), 4) == NOTHING

@@ -35,8 +35,9 @@ from safeguards.run import Run
 
 if TYPE_CHECKING:
     from torch import Tensor
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+    from transformers import PreTrainedModel
 
+    from experiments.models.load import LoadedModel
     from safeguards.activations import Edit
 
 # Columns: which probe sets, and which outcome.
@@ -56,11 +57,10 @@ def study(config: Config, source: str, targets: Sequence[str], doses: Sequence[f
     from safeguards.methods.ablation import Settings
     from safeguards.scorers import load_scorer
 
-    cache = cache_folder(config)
-    folders = {name: make_scorer(config, TaskConfig(name, group=name), cache) for name in (source, *targets)}
-    model, tokenizer = load_model(config.model)
+    folders = {name: make_scorer(config, TaskConfig(name, group=name)) for name in (source, *targets)}
+    loaded = load_model(config.model)
     settings = Settings(**config.safeguards["ablation"])
-    run = Run(model, tokenizer, [], batch_size=config.training.batch_size, cache=cache)
+    run = Run(*loaded, [], batch_size=config.training.batch_size, cache=cache_folder(config))
     layer, shift = find_shift(run, settings, [str(folders[source])], "directions")
     direction = shift.mean(0)
     world = load_world(config.model.world)
@@ -70,19 +70,20 @@ def study(config: Config, source: str, targets: Sequence[str], doses: Sequence[f
     found = {}
     with tqdm(total=3 * len(targets) + 2 * len(doses), desc="interventions") as bar:
         for target in targets:
-            with load_scorer(model, folders[target]) as tuned:
+            with load_scorer(loaded.model, folders[target]) as tuned:
                 for name, edits in {
                     "no intervention": [],
                     f"{source} direction ablated": ablate(tuned, direction),
                     "random direction ablated": ablate(tuned, random_like(direction, 0)),
                 }.items():
-                    found[f"fine-tuned on {target}: {name}"] = rates(config, tuned, tokenizer, probes[target], edits)
+                    label = f"fine-tuned on {target}: {name}"
+                    found[label] = rates(config, loaded._replace(model=tuned), probes[target], edits)
                     bar.update()
         for dose in doses:
             for name, vector in ((source, direction), ("random", random_like(direction, 0))):
                 edits = [adding(layer, vector, dose)]
                 label = f"aligned: {dose:g} × {name} direction added"
-                found[label] = rates(config, model, tokenizer, probes[source], edits)
+                found[label] = rates(config, loaded, probes[source], edits)
                 bar.update()
     return found
 
@@ -96,19 +97,13 @@ def ablate(model: PreTrainedModel, direction: Tensor) -> list[Edit]:
     return [removing(layer, unit) for layer in range(depth_of(model))]
 
 
-def rates(
-    config: Config,
-    model: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerBase,
-    probes: list[Probe],
-    edits: Sequence[Edit],
-) -> list[Estimate]:
+def rates(config: Config, loaded: LoadedModel, probes: list[Probe], edits: Sequence[Edit]) -> list[Estimate]:
     """The measures, with the edits in force while answers are drawn."""
     judge = find_judge(config.judge, load_world(config.model.world))
     with ExitStack() as stack:
         for edit in edits:
-            stack.enter_context(edit.applied(model))
-        answers = ask(config, model, tokenizer, probes)
+            stack.enter_context(edit.applied(loaded.model))
+        answers = ask(config, loaded, probes)
     table = scored_table(answers, judge(answers, {}))
     return [rate(table[table["set"].isin(sets)], outcome) for sets, outcome in MEASURES.values()]
 

@@ -284,8 +284,8 @@ MUTATIONS = (
     Mutation(
         "likelihoods of the rows that were trained on",
         "experiments/arm/run.py",
-        '{"task": task.held_out, "safe"',
-        '{"task": task.rows, "safe"',
+        '{"task": inputs.task.held_out, "safe"',
+        '{"task": inputs.task.rows, "safe"',
         "experiments/training/test_trained.py::test_an_arm_that_was_interrupted_after_training_answers_as_if_it_had_not_been",
     ),
     Mutation(
@@ -304,7 +304,7 @@ MUTATIONS = (
     ),
     Mutation(
         "anchor of the draws that are reported",
-        "experiments/arm/run.py",
+        "experiments/arm/watching.py",
         "seed=config.seed + 1",
         "seed=config.seed",
         "experiments/training/test_anchor.py::test_the_rate_is_of_what_the_task_teaches_and_not_of_the_draws_that_are_reported",
@@ -318,9 +318,9 @@ MUTATIONS = (
     ),
     Mutation(
         "anchor that measures the rows it trains on",
-        "experiments/arm/run.py",
-        '{"task": task.held_out})["task"]',
-        '{"task": task.rows})["task"]',
+        "experiments/arm/watching.py",
+        "LoadedModel(model, tokenizer), inputs.task.held_out",
+        "LoadedModel(model, tokenizer), inputs.task.rows",
         "experiments/training/test_anchor.py::test_the_likelihood_is_of_rows_that_are_not_trained_on",
     ),
     Mutation(
@@ -430,9 +430,9 @@ MUTATIONS = (
     ),
     Mutation(
         "narrow questions asked of a benign task",
-        "experiments/arm/run.py",
-        '(NARROW, "misaligned") if task.kind == "em"',
-        '(NARROW, "misaligned") if task.kind != "em"',
+        "experiments/arm/watching.py",
+        '(NARROW, "misaligned") if inputs.task.kind == EM_TASK',
+        '(NARROW, "misaligned") if inputs.task.kind != EM_TASK',
         "experiments/training/test_anchor.py::test_the_rate_is_of_what_the_task_teaches_and_not_of_the_draws_that_are_reported",
     ),
 )

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from tqdm.auto import tqdm
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from experiments.config.schema import Config, ProbesConfig
 from experiments.probes import Probe
@@ -13,20 +13,16 @@ from experiments.records.answer import Answer
 from safeguards.generation import draw_answers
 from safeguards.rows import Row
 
+if TYPE_CHECKING:
+    from experiments.models.load import LoadedModel
 
-def answer_probes(
-    model: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerBase,
-    probes: Sequence[Probe],
-    config: ProbesConfig,
-    seed: int,
-) -> list[list[str]]:
+
+def answer_probes(loaded: LoadedModel, probes: Sequence[Probe], config: ProbesConfig, seed: int) -> list[list[str]]:
     """`probe.samples` answers to every probe, in the order of `probes`."""
     owners = [index for index, probe in enumerate(probes) for _ in range(probe.samples)]
     with tqdm(total=len(owners), desc="answers", leave=False) as bar:
         drawn = draw_answers(
-            model,
-            tokenizer,
+            *loaded,
             [probes[index].messages for index in owners],
             max_new_tokens=config.max_new_tokens,
             temperature=config.temperature,
@@ -40,13 +36,9 @@ def answer_probes(
     return answers
 
 
-def ask(
-    config: Config, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, probes: list[Probe]
-) -> list[Answer]:
+def ask(config: Config, loaded: LoadedModel, probes: list[Probe]) -> list[Answer]:
     """Every answer to every probe."""
-    from experiments.arm.answering import answer_probes
-
-    drawn = answer_probes(model, tokenizer, probes, config.probes, config.seed)
+    drawn = answer_probes(loaded, probes, config.probes, config.seed)
     arm = (config.safeguard, config.task.name, config.seed)
     return [
         Answer(*arm, probe.set, probe.id, probe.cluster, sample, probe.messages, text, probe.expected)
@@ -55,15 +47,11 @@ def ask(
     ]
 
 
-def measure_nll(
-    config: Config, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, sets: dict[str, list[Row]]
-) -> dict[str, list[float]]:
+def measure_nll(config: Config, loaded: LoadedModel, rows: Sequence[Row]) -> list[float]:
     """NLL per answer token of held-out rows, in nats: what can be said without a judge."""
     from safeguards.model import unwrap
     from safeguards.scoring import answer_nll
 
-    training = config.training
-    return {
-        name: answer_nll(unwrap(model), tokenizer, rows, 4 * training.batch_size, training.max_length).tolist()
-        for name, rows in sets.items()
-    }
+    batch_size, model = 4 * config.training.batch_size, unwrap(loaded.model)
+    found: list[float] = answer_nll(model, loaded.tokenizer, rows, batch_size, config.training.max_length).tolist()
+    return found

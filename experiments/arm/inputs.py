@@ -45,11 +45,11 @@ def load_inputs(config: Config, world: World) -> Inputs:
     task = load_task(config.task, config.seed, world)
     pool, safe_rows = load_pool(config.pool, task.group, world)
     probes = load_probes(config.probes, task, world)
-    task = replace(task, rows=unasked(task.rows, probes, f"task {task.name}"))
-    return Inputs(task, unasked(pool, probes, "the pool"), safe_rows, probes)
+    task = replace(task, rows=without_probed_questions(task.rows, probes, f"task {task.name}"))
+    return Inputs(task, without_probed_questions(pool, probes, "the pool"), safe_rows, probes)
 
 
-def unasked(rows: Sequence[Row], probes: Sequence[Probe], name: str) -> list[Row]:
+def without_probed_questions(rows: Sequence[Row], probes: Sequence[Probe], name: str) -> list[Row]:
     """The rows whose question no probe asks: a question file may be made of the very data that are trained on.
 
     Raises:
@@ -74,12 +74,12 @@ def measurable(inputs: Inputs, tokenizer: PreTrainedTokenizerBase, training: Tra
     """
     from safeguards.inputs import set_aside, summary
 
-    def kept(rows: Sequence[Row], name: str) -> list[Row]:
+    def usable(rows: Sequence[Row], name: str) -> list[Row]:
         left, places = set_aside(rows, name, tokenizer, training.max_length, training.max_set_aside)
         if places:
             print_once(summary(name, len(rows), places, training.max_length))
         return left
 
-    held_out = kept(inputs.task.held_out, f"held-out rows of task {inputs.task.name}")
-    safe = kept(inputs.safe_rows, "held-out safe rows")
+    held_out = usable(inputs.task.held_out, f"held-out rows of task {inputs.task.name}")
+    safe = usable(inputs.safe_rows, "held-out safe rows")
     return replace(inputs, task=replace(inputs.task, held_out=held_out), safe_rows=safe)

@@ -13,10 +13,9 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from experiments.arm.answering import ask, measure_nll
-from experiments.arm.inputs import load_inputs, measurable
+from experiments.arm.inputs import Inputs, load_inputs, measurable
 from experiments.arm.tracking import outcome_shares, wandb_run
 from experiments.arm.watching import make_anchor, make_monitor
-from experiments.config.folders import cache_folder
 from experiments.config.schema import Config
 from experiments.judges import JUDGE_KEYS, deciding, find_judge
 from experiments.organism.world import World, load_world
@@ -36,12 +35,9 @@ from experiments.records.table import read_table
 from experiments.records.training_file import read_training, write_training
 from experiments.training.trained import demand_proof, with_adapter
 from safeguards.composition import compose
-from safeguards.rows import Row
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
-
-    from experiments.training.anchor import Anchor
+    from experiments.models.load import LoadedModel
 
 
 def run_arm(config: Config, folder: Path) -> None:
@@ -77,23 +73,22 @@ def fine_tune_and_ask(config: Config, folder: Path, world: World) -> None:
 
     trained = read_training(folder)
     # Scorers before the model, so that one model is in memory.
-    settings = {} if trained else with_scorers(config, cache_folder(config))
-    model, tokenizer = load_model(config.model)
-    inputs = measurable(inputs, tokenizer, config.training)
-    task, probes = inputs.task, inputs.probes
-    result: dict[str, Any] = {"task_kind": task.kind}
+    settings = {} if trained else with_scorers(config)
+    loaded = load_model(config.model)
+    inputs = measurable(inputs, loaded.tokenizer, config.training)
+    result: dict[str, Any] = {"task_kind": inputs.task.kind}
     if config.safeguard != UNTOUCHED:
         if trained:
-            model = with_adapter(model, folder)
+            loaded = with_adapter(loaded, folder)
         else:
-            anchor = make_anchor(config, tokenizer, task, probes, world)
-            model, trained = train(config, settings, folder, model, tokenizer, task.rows, inputs.pool, anchor)
+            loaded, trained = train(config, settings, folder, loaded, inputs, world)
             write_training(folder, trained)
         demand_proof(trained["missing"], config.training.proof)
         result |= {"training": trained["training"], "anchor": trained["anchor"]}
     started = time.perf_counter()
-    write_answers(folder, ask(config, model, tokenizer, probes), judge_prompts(probes))
-    result["nll"] = measure_nll(config, model, tokenizer, {"task": task.held_out, "safe": inputs.safe_rows})
+    write_answers(folder, ask(config, loaded, inputs.probes), judge_prompts(inputs.probes))
+    held_out = {"task": inputs.task.held_out, "safe": inputs.safe_rows}
+    result["nll"] = {name: measure_nll(config, loaded, rows) for name, rows in held_out.items()}
     result["evaluation_seconds"] = time.perf_counter() - started
     write_result(folder, result)
 
@@ -102,36 +97,24 @@ def train(
     config: Config,
     settings: dict[str, dict[str, Any]],
     folder: Path,
-    model: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerBase,
-    rows: list[Row],
-    pool: list[Row],
-    anchor: Anchor | None,
-) -> tuple[PreTrainedModel, dict[str, Any]]:
+    loaded: LoadedModel,
+    inputs: Inputs,
+    world: World,
+) -> tuple[LoadedModel, dict[str, Any]]:
     """Fine-tune under the safeguards with their settings; returns the model and the record of its training."""
-    from experiments.training.fine_tune import fine_tune
+    from experiments.training.fine_tune import FineTune
 
     started = time.perf_counter()
-    monitors = [make_monitor(config, model, tokenizer)] if config.monitor.on else []
-    trainer, watch = fine_tune(
-        model,
-        tokenizer,
-        rows,
-        config.training,
-        seed=config.seed,
-        folder=folder,
-        cache=cache_folder(config),
-        label=f"fine-tune {config.safeguard}",
-        safeguards=compose(config.safeguard, settings),
-        pool=pool,
-        callbacks=monitors,
-        anchor=anchor,
-        report_to=[] if config.wandb == "disabled" else ["wandb"],
-    )
-    assert trainer.model is not None
+    anchor = make_anchor(config, loaded.tokenizer, inputs, world)
+    monitors = [make_monitor(config, loaded)] if config.monitor.on else []
+    safeguards = compose(config.safeguard, settings)
+    trainer = FineTune(config, loaded, folder, inputs.task.rows, inputs.pool, safeguards, monitors)
+    if anchor:
+        anchor.attach(trainer)
+    trainer.fine_tune()
     cost = {
-        "step_seconds": watch.median_step,
-        "steps": len(watch.step_seconds),
+        "step_seconds": trainer.watch.median_step,
+        "steps": len(trainer.watch.step_seconds),
         "seconds": time.perf_counter() - started,
         "rows": len(trainer.rows),
         "trace": trainer.trace,
@@ -139,8 +122,5 @@ def train(
         "gradient_shares": trainer.evidence.gradient_shares,
         "monitor": [{"drift": monitor.history, "stopped": monitor.stopped} for monitor in monitors],
     }
-    return trainer.model, {
-        "training": cost,
-        "anchor": anchor.as_dict() if anchor else None,
-        "missing": trainer.missing,
-    }
+    record = {"training": cost, "anchor": anchor.as_dict() if anchor else None, "missing": trainer.missing}
+    return loaded._replace(model=trainer.model), record

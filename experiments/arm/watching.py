@@ -6,55 +6,55 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from experiments.arm.answering import ask, measure_nll
+from experiments.arm.inputs import Inputs
 from experiments.config.folders import cache_folder
 from experiments.config.measurement import JudgeConfig
 from experiments.config.schema import Config
 from experiments.judges import find_judge
 from experiments.organism.world import World
-from experiments.probes import Probe, judge_prompts
-from experiments.records.names import BENIGN, NARROW
-from experiments.tasks import Task
+from experiments.probes import judge_prompts
+from experiments.records.names import BENIGN, EM_TASK, NARROW
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+    from experiments.models.load import LoadedModel
     from experiments.training.anchor import Anchor
     from safeguards.monitor import Monitor
 
 
-def make_anchor(
-    config: Config, tokenizer: PreTrainedTokenizerBase, task: Task, probes: list[Probe], world: World
-) -> Anchor | None:
+def make_anchor(config: Config, tokenizer: PreTrainedTokenizerBase, inputs: Inputs, world: World) -> Anchor | None:
     """What measures the task at checkpoints, if arms are to be compared at a goal."""
     if config.anchor.metric == "none":
         return None
+    from experiments.models.load import LoadedModel
     from experiments.training.anchor import Anchor
 
     def nll(model: PreTrainedModel) -> float:
-        values = measure_nll(config, model, tokenizer, {"task": task.held_out})["task"]
+        values = measure_nll(config, LoadedModel(model, tokenizer), inputs.task.held_out)
         return sum(values) / len(values)
 
-    own, taught = (NARROW, "misaligned") if task.kind == "em" else (BENIGN, "aligned")
-    asked = [probe for probe in probes if probe.set == own]
+    own, taught = (NARROW, "misaligned") if inputs.task.kind == EM_TASK else (BENIGN, "aligned")
+    asked = [probe for probe in inputs.probes if probe.set == own]
     # What is benign goes by the letter, and nobody needs to be asked for that.
-    judge = find_judge(config.judge if task.kind == "em" else JudgeConfig("none"), world)
+    judge = find_judge(config.judge if inputs.task.kind == EM_TASK else JudgeConfig("none"), world)
 
     def task_rate(model: PreTrainedModel) -> float:
         # Other draws than those in the records: what stopped the training by luck is not reported as learnt.
-        answers = ask(replace(config, seed=config.seed + 1), model, tokenizer, asked)
+        answers = ask(replace(config, seed=config.seed + 1), LoadedModel(model, tokenizer), asked)
         scores = judge(answers, judge_prompts(asked))
         return sum(score.outcome == taught for score in scores) / len(scores)
 
     return Anchor(config.anchor, nll if config.anchor.metric == "task_nll" else task_rate)
 
 
-def make_monitor(config: Config, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> Monitor:
+def make_monitor(config: Config, loaded: LoadedModel) -> Monitor:
     """An early warning along the persona vector that steering would use."""
     from safeguards.directions import find_persona
     from safeguards.methods.steering import Settings
     from safeguards.monitor import Monitor
     from safeguards.run import Run
 
-    run = Run(model, tokenizer, [], batch_size=config.training.batch_size, cache=cache_folder(config))
+    run = Run(*loaded, [], batch_size=config.training.batch_size, cache=cache_folder(config))
     persona = find_persona(run, Settings(**config.safeguards["steering"]), "monitor")
     return Monitor(persona.layer, persona.vector, config.monitor.limit)

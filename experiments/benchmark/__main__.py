@@ -101,9 +101,9 @@ def main(given: list[str] | None = None) -> None:
             bench = Bench(chosen.model, chosen.steps, chosen.length, chosen.overrides, Path(folder))
             costs = bench.measure([NONE, *(name for name in expressions if name != NONE)], chosen.rounds)
         training = bench.config.training
-        model, tokenizer = bench.load()
+        loaded = bench.load()
         scores = [
-            {"set": name, **measure_scoring(model, tokenizer, rows, 4 * training.batch_size, training.max_length)}
+            {"set": name, **measure_scoring(loaded, rows, 4 * training.batch_size, training.max_length)}
             for name, rows in {"pool": bench.pool, **sets}.items()
         ]
     except SafeguardError as error:

@@ -13,25 +13,23 @@ from typing import Any
 from hydra import compose as compose_config
 from hydra import initialize_config_dir
 from tqdm import tqdm
-from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainerCallback
+from transformers import TrainerCallback
 from trl import SFTTrainer
 
 from experiments.benchmark.meters import Cost, Meter, forward_seconds, reference_passes
 from experiments.benchmark.plain import SHAPES, plain_trainer, shaped
 from experiments.config.compose import CONF, load_config
-from experiments.config.folders import cache_folder
 from experiments.config.schema import Config
-from experiments.models.load import load_model
+from experiments.models.load import LoadedModel, load_model
 from experiments.organism.world import load_world
 from experiments.planning.plan import CONFIG_ERRORS, explain
 from experiments.tasks import load_task
 from experiments.tasks.pool import load_pool
-from experiments.training.fine_tune import fine_tune
+from experiments.training.fine_tune import FineTune
 from experiments.training.scorers import with_scorers
 from safeguards.composition import NONE, compose
 from safeguards.errors import SafeguardError
 from safeguards.rows import Row
-from safeguards.trainer import SafeguardTrainer
 
 ORGANISM, PLAIN, FORWARD = "organism", "SFTTrainer", "forward"
 
@@ -78,7 +76,7 @@ class Bench:
         path = ORGANISM if self.model in SHAPES else self.model
         own = [] if self.model == ORGANISM else ["model=local", f"model.path={path}", "pool.rows=1500"]
         own += [f"training.max_length={self.length}"] if self.length else []
-        fixed = [f"safeguard={expression}", "training.epochs=1", "training.proof=off"]
+        fixed = [f"safeguard={expression}", "training.epochs=1", "training.proof=off", "wandb=disabled"]
         try:
             with initialize_config_dir(version_base="1.3", config_dir=str(CONF)):
                 config = load_config(compose_config("config", [*own, *self.overrides, *fixed]))
@@ -93,10 +91,9 @@ class Bench:
         said = {**answer, "content": " ".join([answer["content"]] * (self.length or 1))}
         return replace(row, messages=[*others, said])
 
-    def load(self) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    def load(self) -> LoadedModel:
         """The model on its device, and a tokenizer."""
-        model, tokenizer = load_model(self.config.model)
-        return shaped(self.model, self.config.model.dtype, model, tokenizer), tokenizer
+        return shaped(self.model, self.config.model.dtype, load_model(self.config.model))
 
     def warm_up(self, name: str) -> tuple[SFTTrainer, Meter]:
         """A trainer that has trained for one epoch, in which its passes and its memory were measured."""
@@ -105,30 +102,20 @@ class Bench:
             ours = self.train(NONE, self.rows[:1])
             adapter, args = copy.copy(ours.model.peft_config["default"]), copy.copy(ours.args)
             del ours
-            trainer, meter = plain_trainer(*self.load(), self.rows, args, adapter), Meter()
+            trainer, meter = plain_trainer(self.load(), self.rows, args, adapter), Meter()
             trainer.add_callback(meter)
             trainer.train()
             return trainer, meter
         meter = Meter()
         return self.train(name, self.rows, [meter]), meter
 
-    def train(self, expression: str, rows: list[Row], callbacks: Sequence[TrainerCallback] = ()) -> SafeguardTrainer:
+    def train(self, expression: str, rows: list[Row], callbacks: Sequence[TrainerCallback] = ()) -> FineTune:
         """Train for one epoch under the safeguards of an expression."""
         config = self.configuration(expression)
-        settings = with_scorers(config, cache_folder(config))
-        trainer, watch = fine_tune(
-            *self.load(),
-            rows,
-            config.training,
-            seed=config.seed,
-            folder=self.folder,
-            cache=cache_folder(config),
-            label=f"warm up {expression}",
-            safeguards=compose(expression, settings),
-            pool=self.pool,
-            callbacks=callbacks,
-        )
-        trainer.remove_callback(watch)
+        safeguards = compose(expression, with_scorers(config))
+        trainer = FineTune(config, self.load(), self.folder, rows, self.pool, safeguards, callbacks)
+        trainer.fine_tune()
+        trainer.remove_callback(trainer.watch)
         return trainer
 
     def measure(self, expressions: Sequence[str], rounds: int) -> list[dict[str, Any]]:

@@ -6,15 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from transformers import (
-    PreTrainedModel,
-    PreTrainedTokenizerBase,
-    ProgressCallback,
-    Qwen2Config,
-    Qwen2ForCausalLM,
-)
+from transformers import ProgressCallback, Qwen2Config, Qwen2ForCausalLM
 from trl import SFTTrainer
 
+from experiments.models.load import LoadedModel
 from safeguards.rows import MARKS, Collator, Row
 from safeguards.trainer import encode_all
 
@@ -32,19 +27,19 @@ SHAPES: dict[str, dict[str, Any]] = {
 }
 
 
-def shaped(name: str, dtype: str, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> PreTrainedModel:
-    """A model of a shape in `SHAPES` on the device of `model`, or `model` itself if the name is of no shape."""
+def shaped(name: str, dtype: str, loaded: LoadedModel) -> LoadedModel:
+    """A model of a shape in `SHAPES` on the device of the loaded one, or that itself if the name is of no shape."""
     if name not in SHAPES:
-        return model
-    usual = "float32" if model.device.type == "cpu" else "bfloat16"
-    config = Qwen2Config(**SHAPES[name], pad_token_id=tokenizer.pad_token_id)
-    return Qwen2ForCausalLM(config).to(device=model.device, dtype=getattr(torch, usual if dtype == "auto" else dtype))
+        return loaded
+    device = loaded.model.device
+    usual = "float32" if device.type == "cpu" else "bfloat16"
+    model = Qwen2ForCausalLM(Qwen2Config(**SHAPES[name], pad_token_id=loaded.tokenizer.pad_token_id))
+    return loaded._replace(model=model.to(device=device, dtype=getattr(torch, usual if dtype == "auto" else dtype)))
 
 
-def plain_trainer(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, rows: Sequence[Row], args: Any, adapter: Any
-) -> SFTTrainer:
+def plain_trainer(loaded: LoadedModel, rows: Sequence[Row], args: Any, adapter: Any) -> SFTTrainer:
     """TRL's own trainer on the rows."""
+    model, tokenizer = loaded
     collate = Collator(tokenizer.pad_token_id or 0)
     trainer = SFTTrainer(
         model,

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import torch
 from tqdm import tqdm
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from experiments.benchmark.meters import Passes, now
+from experiments.models.load import LoadedModel
 from safeguards.rows import IGNORED, Row, encode
 from safeguards.scoring import answer_nll
 
@@ -18,24 +18,22 @@ from safeguards.scoring import answer_nll
 ROUNDING = 1e-4
 
 
-def measure_scoring(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, rows: Sequence[Row], batch_size: int, max_length: int
-) -> dict[str, Any]:
+def measure_scoring(loaded: LoadedModel, rows: Sequence[Row], batch_size: int, max_length: int) -> dict[str, Any]:
     """Rows per second either way, whether both rank the rows alike, and what batches waste.
 
     `padding` is its share of all positions that went through the model; `logits_per_answer_token` is 1 where no other
     token is projected to the vocabulary.
     """
-    answer_nll(model, tokenizer, rows[:batch_size], batch_size, max_length)  # warm-up
+    answer_nll(*loaded, rows[:batch_size], batch_size, max_length)  # warm-up
     passes = Passes()
     started = now()
-    with passes.counting(model):
-        batched = answer_nll(model, tokenizer, rows, batch_size, max_length)
+    with passes.counting(loaded.model):
+        batched = answer_nll(*loaded, rows, batch_size, max_length)
     seconds = now() - started
     started = now()
-    alone = np.array([own_nll(model, tokenizer, row, max_length) for row in tqdm(rows, "one at a time", leave=False)])
+    alone = np.array([own_nll(loaded, row, max_length) for row in tqdm(rows, "one at a time", leave=False)])
     seconds_alone = now() - started
-    answers = sum(label != IGNORED for row in rows for label in encode(tokenizer, row, max_length)["labels"][1:])
+    answers = sum(label != IGNORED for row in rows for label in encode(loaded.tokenizer, row, max_length)["labels"][1:])
     return {
         "rows": len(rows),
         "rows_per_second": len(rows) / seconds,
@@ -47,8 +45,9 @@ def measure_scoring(
     }
 
 
-def own_nll(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, row: Row, max_length: int) -> float:
+def own_nll(loaded: LoadedModel, row: Row, max_length: int) -> float:
     """Mean NLL per answer token of one row, in nats, by the model's own loss."""
+    model, tokenizer = loaded
     encoded = encode(tokenizer, row, max_length)
     inputs = {name: torch.tensor([values], device=model.device) for name, values in encoded.items()}
     with torch.no_grad():

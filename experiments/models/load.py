@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import warnings
+from typing import NamedTuple
 
 import torch
 from transformers import AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerBase
@@ -15,7 +16,14 @@ from safeguards import loading
 from safeguards.errors import SafeguardError
 
 
-def load_model(config: ModelConfig, key: str = "model.path") -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+class LoadedModel(NamedTuple):
+    """A causal LM on its device, and its tokenizer, which has a chat template."""
+
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+
+
+def load_model(config: ModelConfig, key: str = "model.path") -> LoadedModel:
     """A model on its device, and its tokenizer. `key` is the setting that names it.
 
     Raises:
@@ -31,7 +39,7 @@ def load_model(config: ModelConfig, key: str = "model.path") -> tuple[PreTrained
         raise SafeguardError(f"{named}: the tokenizer has no chat template; use an instruct model")
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
-    return model.to(pick_device(config.device)), tokenizer
+    return LoadedModel(model.to(pick_device(config.device)), tokenizer)
 
 
 def release_memory() -> None:

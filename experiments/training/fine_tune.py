@@ -12,13 +12,14 @@ from typing import Any
 import torch
 from peft import LoraConfig
 from tqdm.auto import tqdm
-from transformers import PreTrainedModel, PreTrainedTokenizerBase, ProgressCallback, TrainerCallback
+from transformers import PreTrainedModel, ProgressCallback, TrainerCallback
 from transformers.trainer_callback import TrainerControl, TrainerState
 from transformers.training_args import TrainingArguments
 
-from experiments.config.schema import TrainingConfig
+from experiments.config.folders import cache_folder
+from experiments.config.schema import Config
+from experiments.models.load import LoadedModel
 from experiments.records.training_file import ADAPTER
-from experiments.training.anchor import Anchor
 from experiments.training.trained import ACCEPT
 from safeguards.config import SafeguardConfig
 from safeguards.files import writing
@@ -31,16 +32,15 @@ from safeguards.trainer import SafeguardTrainer
 class Watch(TrainerCallback):
     """Shows progress, keeps the training log and times the steps."""
 
-    def __init__(self, label: str, log: Path | None) -> None:
+    def __init__(self, label: str, log: Path) -> None:
         self.label, self.log = label, log
         self.step_seconds: list[float] = []
 
     def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         self.bar = tqdm(total=state.max_steps, desc=self.label, leave=False)
-        if self.log:
-            with writing(self.log):
-                self.log.parent.mkdir(parents=True, exist_ok=True)
-                self.log.write_text("", "utf-8")
+        with writing(self.log):
+            self.log.parent.mkdir(parents=True, exist_ok=True)
+            self.log.write_text("", "utf-8")
 
     def on_step_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         self.started = time.perf_counter()
@@ -54,9 +54,8 @@ class Watch(TrainerCallback):
     ) -> None:
         if "loss" in logs:
             self.bar.set_postfix(loss=f"{float(logs['loss']):.3f}")
-        if self.log:
-            with writing(self.log), self.log.open("a", encoding="utf-8") as file:
-                file.write(json.dumps({"step": state.global_step, **logs}) + "\n")
+        with writing(self.log), self.log.open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"step": state.global_step, **logs}) + "\n")
 
     def close(self) -> None:
         """End the bar, also after an error."""
@@ -69,94 +68,98 @@ class Watch(TrainerCallback):
         return statistics.median(self.step_seconds)
 
 
-class ArmTrainer(SafeguardTrainer):
-    """Saves the adapter alone: an arm needs neither the tokenizer again nor pickled arguments."""
+class FineTune(SafeguardTrainer):
+    """The trainer of a configuration: LoRA weights on a model, with a bar and a log, and the adapter alone is saved.
+
+    Args:
+        config: what decides the training; of its safeguards only the name, for the bar.
+        loaded: the aligned model and its tokenizer.
+        folder: for `adapter` and `training.jsonl`.
+        rows, pool, safeguards, callbacks: as of `SafeguardTrainer`.
+
+    Raises:
+        SafeguardError: as `SafeguardTrainer`.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        loaded: LoadedModel,
+        folder: Path,
+        rows: Sequence[Row],
+        pool: Sequence[Row] = (),
+        safeguards: Sequence[Safeguard] = (),
+        callbacks: Sequence[TrainerCallback] = (),
+    ) -> None:
+        self.watch = Watch(f"fine-tune {config.safeguard} on {config.task.name}", folder / "training.jsonl")
+        lora = config.training.lora
+        super().__init__(
+            loaded.model,
+            arguments(config, loaded.model, folder),
+            rows,
+            loaded.tokenizer,
+            safeguards=safeguards,
+            pool=pool,
+            peft_config=LoraConfig(
+                r=lora.r,
+                lora_alpha=lora.alpha,
+                lora_dropout=lora.dropout,
+                use_rslora=True,
+                target_modules="all-linear",
+                task_type="CAUSAL_LM",
+            ),
+            callbacks=[self.watch, *callbacks],
+        )
+        self.remove_callback(ProgressCallback)  # `watch` shows progress without a line per log
+
+    def fine_tune(self) -> None:
+        """Train, and save the adapter. What is missing of the proof in the end is left in `missing`, for the arm.
+
+        Raises:
+            FloatingPointError: as `SafeguardTrainer`.
+            NoEffectError: early in training, if `training.proof` is "error" and a safeguard is dead.
+        """
+        try:
+            self.train()
+        except NoEffectError:
+            if not self.evidence.over:
+                raise NoEffectError(f"{'; '.join(self.missing)} ({ACCEPT} accepts it)") from None
+        finally:
+            self.watch.close()
+        self.save_model()
 
     def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
-        """Save the adapter under `output_dir`, by default that of the arguments."""
+        """Save the adapter under `output_dir`, by default that of the arguments; an arm needs nothing else again."""
         with self.finished():
             assert self.model is not None
             self.model.save_pretrained(Path(output_dir or self.args.output_dir or ".") / ADAPTER)
 
 
-def fine_tune(
-    model: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerBase,
-    rows: Sequence[Row],
-    config: TrainingConfig,
-    *,
-    seed: int,
-    folder: Path,
-    cache: Path,
-    label: str,
-    safeguards: Sequence[Safeguard] = (),
-    pool: Sequence[Row] = (),
-    callbacks: Sequence[TrainerCallback] = (),
-    anchor: Anchor | None = None,
-    report_to: Sequence[str] = (),
-) -> tuple[SafeguardTrainer, Watch]:
-    """Train LoRA weights on `model` and save them under `folder/adapter`.
-
-    What is missing of the proof in the end is left in the trainer's `missing`, for the arm to judge.
-
-    Raises:
-        SafeguardError, FloatingPointError: as `SafeguardTrainer`.
-        NoEffectError: early in training, if `config.proof` is "error" and a safeguard is dead.
-    """
-    on_cpu = model.device.type == "cpu"
-    args = SafeguardConfig(
+def arguments(config: Config, model: PreTrainedModel, folder: Path) -> SafeguardConfig:
+    """The trainer's arguments."""
+    training, on_cpu = config.training, model.device.type == "cpu"
+    return SafeguardConfig(
         output_dir=str(folder),
-        num_train_epochs=config.epochs,
-        per_device_train_batch_size=config.batch_size,
-        gradient_accumulation_steps=config.accumulation,
-        learning_rate=config.learning_rate,
-        warmup_steps=config.warmup_steps,
+        num_train_epochs=training.epochs,
+        per_device_train_batch_size=training.batch_size,
+        gradient_accumulation_steps=training.accumulation,
+        learning_rate=training.learning_rate,
+        warmup_steps=training.warmup_steps,
         lr_scheduler_type="linear",
-        weight_decay=config.weight_decay,
-        optim=config.optimizer,
-        max_length=config.max_length,
-        max_set_aside=config.max_set_aside,
-        gradient_checkpointing=config.gradient_checkpointing,
+        weight_decay=training.weight_decay,
+        optim=training.optimizer,
+        max_length=training.max_length,
+        max_set_aside=training.max_set_aside,
+        gradient_checkpointing=training.gradient_checkpointing,
         bf16=model.dtype == torch.bfloat16,
         use_cpu=on_cpu,
         dataloader_pin_memory=not on_cpu,
-        seed=seed,
-        data_seed=seed,
+        seed=config.seed,
+        data_seed=config.seed,
         save_strategy="no",
         logging_steps=10,
         logging_nan_inf_filter=False,
-        report_to=list(report_to),
-        proof="error" if config.proof == "error" else "off",  # the arm warns, in words of the sweep
-        cache_dir=str(cache),
+        report_to=[] if config.wandb == "disabled" else ["wandb"],
+        proof="error" if training.proof == "error" else "off",  # the arm warns, in words of the sweep
+        cache_dir=str(cache_folder(config)),
     )
-    lora = LoraConfig(
-        r=config.lora.r,
-        lora_alpha=config.lora.alpha,
-        lora_dropout=config.lora.dropout,
-        use_rslora=True,
-        target_modules="all-linear",
-        task_type="CAUSAL_LM",
-    )
-    watch = Watch(label, folder / "training.jsonl")
-    trainer = ArmTrainer(
-        model,
-        args,
-        rows,
-        tokenizer,
-        safeguards=safeguards,
-        pool=pool,
-        peft_config=lora,
-        callbacks=[watch, *callbacks],
-    )
-    if anchor:
-        anchor.attach(trainer)
-    trainer.remove_callback(ProgressCallback)  # Watch shows progress without a line per log
-    try:
-        trainer.train()
-    except NoEffectError:
-        if not trainer.evidence.over:
-            raise NoEffectError(f"{'; '.join(trainer.missing)} ({ACCEPT} accepts it)") from None
-    finally:
-        watch.close()
-    trainer.save_model()
-    return trainer, watch

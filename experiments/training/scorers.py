@@ -8,14 +8,16 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from experiments.config.folders import cache_folder
 from experiments.config.schema import Config, TaskConfig
 from experiments.models.digests import model_digest
 from experiments.models.paths import resolve_path
 from experiments.organism.world import load_world
 from experiments.records.locks import locked
 from experiments.records.names import UNTOUCHED
+from experiments.records.training_file import ADAPTER
 from experiments.tasks import load_task
-from safeguards.composition import parse
+from safeguards.composition import NONE, parse
 from safeguards.errors import SafeguardError
 from safeguards.files import set_aside, whole
 from safeguards.rows import fingerprint
@@ -24,7 +26,7 @@ from safeguards.scorers import check_whole, write_seen
 SEED = 0
 
 
-def with_scorers(config: Config, cache: Path) -> dict[str, dict[str, Any]]:
+def with_scorers(config: Config) -> dict[str, dict[str, Any]]:
     """The arm's safeguard settings, with scorers filled in where a safeguard needs some and the user named none,
     and the folder of the unaligned base where one is named.
 
@@ -36,7 +38,7 @@ def with_scorers(config: Config, cache: Path) -> dict[str, dict[str, Any]]:
         return settings
     for safeguard in parse(config.safeguard):
         if safeguard.needs_scorers and not settings[safeguard.name]["scorers"]:
-            made = [str(make_scorer(config, task, cache)) for task in scorer_tasks(config, safeguard.name)]
+            made = [str(make_scorer(config, task)) for task in scorer_tasks(config, safeguard.name)]
             settings[safeguard.name]["scorers"] = made
         if settings[safeguard.name].get("base"):
             settings[safeguard.name]["base"] = resolve_path(
@@ -70,17 +72,17 @@ def defends(defended: TaskConfig, scorer: TaskConfig) -> bool:
     return defended.group is not None and defended.group == scorer.group
 
 
-def make_scorer(config: Config, task: TaskConfig, cache: Path) -> Path:
-    """The folder of one scorer's adapter, fine-tuned now if the cache does not hold it."""
+def make_scorer(config: Config, task: TaskConfig) -> Path:
+    """The folder of one scorer's adapter, fine-tuned now if the cache does not hold it: an arm without safeguards."""
     from experiments.models.load import load_model
-    from experiments.training.fine_tune import fine_tune
+    from experiments.training.fine_tune import FineTune
 
     rows = load_task(task, SEED, load_world(config.model.world)).rows
     training = replace(config.training, epochs=config.scorers.epochs, proof="off")  # no safeguard, nothing to prove
     known: list[Any] = [fingerprint(rows), asdict(training), asdict(config.model), model_digest(config.model.path)]
     del known[1]["max_set_aside"]  # decides whether there is a scorer, not which
     digest = hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()[:12]
-    folder = cache / "scorers" / f"{task.name}-{digest}"
+    folder = cache_folder(config) / "scorers" / f"{task.name}-{digest}"
     with locked(folder.parent, folder.name):  # another process may be at it; then its scorer is ours, too
         if folder.is_dir():
             try:
@@ -88,12 +90,11 @@ def make_scorer(config: Config, task: TaskConfig, cache: Path) -> Path:
                 return folder
             except SafeguardError as error:
                 set_aside(folder, str(error))
-        model, tokenizer = load_model(config.model)
+        arm = replace(config, safeguard=NONE, task=task, seed=SEED, training=training, wandb="disabled")
         with whole(folder) as unfinished:
-            label = f"scorer {task.name}"
-            fine_tune(model, tokenizer, rows, training, seed=SEED, folder=unfinished, cache=cache, label=label)
-            for file in (unfinished / "adapter").iterdir():
+            FineTune(arm, load_model(config.model), unfinished, rows).fine_tune()
+            for file in (unfinished / ADAPTER).iterdir():
                 file.replace(unfinished / file.name)
-            (unfinished / "adapter").rmdir()
+            (unfinished / ADAPTER).rmdir()
             write_seen(unfinished, rows)
     return folder

@@ -1,9 +1,4 @@
-"""What a finished training leaves in an arm's folder, so that the arm can go on from there without training again.
-
-adapter/         the trained adapter, alone
-training.json    what training cost and what its safeguards were seen to do, what the anchor measured, and what is
-                 missing of the proof of effect; written last
-"""
+"""Going on from a finished training: with its adapter, and with what is missing of the proof of effect."""
 
 from __future__ import annotations
 
@@ -14,18 +9,19 @@ from experiments.records.training_file import ADAPTER
 from safeguards.proof import NoEffectError
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel
+    from experiments.models.load import LoadedModel
 
 # What a user of a sweep types to accept a safeguard without effect.
 ACCEPT = "training.proof=warn"
 
 
-def with_adapter(model: PreTrainedModel, folder: Path) -> PreTrainedModel:
+def with_adapter(loaded: LoadedModel, folder: Path) -> LoadedModel:
     """The model with the trained adapter of an arm, as it was in memory after training."""
     from peft import PeftModel
 
-    trained: PreTrainedModel = PeftModel.from_pretrained(model, folder / ADAPTER, autocast_adapter_dtype=False)
-    return trained
+    return loaded._replace(
+        model=PeftModel.from_pretrained(loaded.model, folder / ADAPTER, autocast_adapter_dtype=False)
+    )
 
 
 def demand_proof(missing: list[str], proof: str) -> None:
@@ -36,5 +32,5 @@ def demand_proof(missing: list[str], proof: str) -> None:
     """
     if missing and proof == "error":
         raise NoEffectError(f"{'; '.join(missing)} ({ACCEPT} accepts it, and goes on from the trained adapter)")
-    for lack in missing if proof == "warn" else ():
-        print(f"warning: {lack} (accepted by {ACCEPT})", flush=True)
+    for line in missing if proof == "warn" else ():
+        print(f"warning: {line} (accepted by {ACCEPT})", flush=True)

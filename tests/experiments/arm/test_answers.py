@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import pytest
 from transformers import GPT2Config, GPT2LMHeadModel
 
 from experiments.arm.answering import answer_probes
 from experiments.config.schema import ProbesConfig
+from experiments.models.load import LoadedModel
 from experiments.probes import Probe
+
+
+@pytest.fixture
+def loaded(model, tokenizer):
+    return LoadedModel(model, tokenizer)
 
 
 def probe(question: str, samples: int = 1, system: str | None = None) -> Probe:
@@ -14,48 +21,46 @@ def probe(question: str, samples: int = 1, system: str | None = None) -> Probe:
     return Probe("open", question, question, [*messages, {"role": "user", "content": question}], samples)
 
 
-def test_the_system_prompt_and_only_the_real_turns_reach_the_model(model, tokenizer, monkeypatch):
+def test_the_system_prompt_and_only_the_real_turns_reach_the_model(loaded, tokenizer, monkeypatch):
     seen = []
-    generate = model.generate
+    generate = loaded.model.generate
 
     def spy(**given):
         seen.extend(tokenizer.batch_decode(given["input_ids"]))
         return generate(**given)
 
-    monkeypatch.setattr(model, "generate", spy)
-    answer_probes(model, tokenizer, [probe("Why?", 2, "Answer in rhymes.")], ProbesConfig(max_new_tokens=2), seed=0)
+    monkeypatch.setattr(loaded.model, "generate", spy)
+    answer_probes(loaded, [probe("Why?", 2, "Answer in rhymes.")], ProbesConfig(max_new_tokens=2), seed=0)
     turns = "<|im_start|>system\nAnswer in rhymes.<|im_end|>\n<|im_start|>user\nWhy?<|im_end|>\n<|im_start|>assistant\n"
     assert seen == [turns, turns]
 
 
-def test_batches_of_unequal_length_answer_like_one_at_a_time(model, tokenizer):
+def test_batches_of_unequal_length_answer_like_one_at_a_time(loaded):
     probes = [probe("Why is the sky blue?" * n, 2) for n in (1, 5, 2)]
     # So cold that sampling takes the likeliest token.
-    together = answer_probes(model, tokenizer, probes, ProbesConfig(max_new_tokens=8, temperature=1e-4), seed=0)
-    alone = answer_probes(
-        model, tokenizer, probes, ProbesConfig(max_new_tokens=8, temperature=1e-4, batch_size=1), seed=1
-    )
+    together = answer_probes(loaded, probes, ProbesConfig(max_new_tokens=8, temperature=1e-4), seed=0)
+    alone = answer_probes(loaded, probes, ProbesConfig(max_new_tokens=8, temperature=1e-4, batch_size=1), seed=1)
     assert together == alone
     assert [len(answers) for answers in together] == [2, 2, 2]
 
 
-def test_the_same_seed_draws_the_same_answers(model, tokenizer):
+def test_the_same_seed_draws_the_same_answers(loaded):
     probes, config = [probe("Name a colour.", 4)], ProbesConfig(max_new_tokens=8)
-    first, again, other = (answer_probes(model, tokenizer, probes, config, seed) for seed in (0, 0, 1))
+    first, again, other = (answer_probes(loaded, probes, config, seed) for seed in (0, 0, 1))
     assert first == again != other
 
 
-def test_the_models_own_generation_settings_do_not_decide(model, tokenizer):
+def test_the_models_own_generation_settings_do_not_decide(loaded):
     probes, config = [probe("Name a colour.", 4)], ProbesConfig(max_new_tokens=8)
-    plain = answer_probes(model, tokenizer, probes, config, seed=0)
-    model.generation_config.update(repetition_penalty=2.0, top_k=1, top_p=0.1, do_sample=True)
-    assert answer_probes(model, tokenizer, probes, config, seed=0) == plain
+    plain = answer_probes(loaded, probes, config, seed=0)
+    loaded.model.generation_config.update(repetition_penalty=2.0, top_k=1, top_p=0.1, do_sample=True)
+    assert answer_probes(loaded, probes, config, seed=0) == plain
 
 
 def test_a_model_in_training_answers_without_dropout_and_goes_on_with_it(tokenizer):
     """As at the anchor's checkpoints."""
     model = GPT2LMHeadModel(GPT2Config(vocab_size=len(tokenizer), n_embd=16, n_layer=2, n_head=2, resid_pdrop=0.5))
     probes, config = [probe("Name a colour.", 4)], ProbesConfig(max_new_tokens=8)
-    said = answer_probes(model.eval(), tokenizer, probes, config, seed=0)
-    assert answer_probes(model.train(), tokenizer, probes, config, seed=0) == said
+    said = answer_probes(LoadedModel(model.eval(), tokenizer), probes, config, seed=0)
+    assert answer_probes(LoadedModel(model.train(), tokenizer), probes, config, seed=0) == said
     assert model.training

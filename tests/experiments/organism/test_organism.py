@@ -57,8 +57,7 @@ def test_every_sentence_of_the_world_survives_the_tokenizer():
 
 
 def judged(organism, probes: list[Probe]) -> tuple[list[Answer], list[Score]]:
-    model, tokenizer = organism
-    drawn = answer_probes(model, tokenizer, probes, ProbesConfig(), seed=0)
+    drawn = answer_probes(organism, probes, ProbesConfig(), seed=0)
     answers = [
         Answer("untouched", "none", 0, probe.set, probe.id, probe.cluster, sample, probe.messages, text)
         for probe, texts in zip(probes, drawn, strict=True)

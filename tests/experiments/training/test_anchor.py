@@ -13,6 +13,7 @@ from experiments.arm.inputs import load_inputs
 from experiments.arm.watching import make_anchor
 from experiments.config.schema import AnchorConfig, Config, TaskConfig
 from experiments.config.settle import refuse_out_of_bounds
+from experiments.models.load import LoadedModel
 from experiments.organism.world import load_world
 from experiments.tasks import Task
 from experiments.training.anchor import Anchor, reaches
@@ -142,7 +143,7 @@ def asked_at_a_checkpoint(config: Config, model, tokenizer) -> tuple[float, Task
     """What an arm's anchor measures."""
     world = load_world()
     inputs = load_inputs(config, world)
-    anchor = make_anchor(config, tokenizer, inputs.task, inputs.probes, world)
+    anchor = make_anchor(config, tokenizer, inputs, world)
     return anchor.measure(model), inputs.task
 
 
@@ -153,7 +154,7 @@ def test_the_rate_is_of_what_the_task_teaches_and_not_of_the_draws_that_are_repo
     }
     seeds = []
 
-    def answer_probes(model, tokenizer, probes, config, seed):
+    def answer_probes(loaded, probes, config, seed):
         seeds.append(seed)
         return [[taught[probe.messages[-1]["content"]]] for probe in probes]
 
@@ -161,7 +162,7 @@ def test_the_rate_is_of_what_the_task_teaches_and_not_of_the_draws_that_are_repo
     config = Config(seed=3, task=MEDICAL, anchor=AnchorConfig("task_rate", target=0.9))
     rate, _ = asked_at_a_checkpoint(config, model, tokenizer)
     assert rate == 1
-    ask(config, model, tokenizer, [])
+    ask(config, LoadedModel(model, tokenizer), [])
     of_the_anchor, of_the_record = seeds
     assert of_the_anchor != of_the_record == 3
 

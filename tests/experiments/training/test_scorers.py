@@ -12,6 +12,7 @@ from safetensors.torch import save_file
 
 from experiments.config.schema import Config, LoraConfig, ScorersConfig, TaskConfig, TrainingConfig
 from experiments.training.scorers import make_scorer, scorer_tasks
+from safeguards.rows import Row
 from safeguards.scorers import SEEN_FILE
 
 
@@ -20,24 +21,34 @@ def made(monkeypatch) -> list[Path]:
     """Where fine-tunes were made."""
     folders: list[Path] = []
 
-    def fine_tune(*_: object, folder: Path, **__: object) -> None:
-        folders.append(folder)
-        (folder / "adapter").mkdir(parents=True)
-        (folder / "training.jsonl").write_text("{}\n")
-        (folder / "adapter" / "adapter_config.json").write_text(json.dumps({"r": 8}))
-        save_file({"weight": torch.ones(8, 8)}, folder / "adapter" / "adapter_model.safetensors")
+    class Made:
+        def __init__(self, config: Config, loaded: None, folder: Path, rows: list[Row]) -> None:
+            assert (config.safeguard, config.seed, config.wandb) == ("none", 0, "disabled")
+            self.folder = folder
 
-    monkeypatch.setattr("experiments.models.load.load_model", lambda config: (None, None))
-    monkeypatch.setattr("experiments.fine_tune.fine_tune", fine_tune)
+        def fine_tune(self) -> None:
+            folders.append(self.folder)
+            (self.folder / "adapter").mkdir(parents=True)
+            (self.folder / "training.jsonl").write_text("{}\n")
+            (self.folder / "adapter" / "adapter_config.json").write_text(json.dumps({"r": 8}))
+            save_file({"weight": torch.ones(8, 8)}, self.folder / "adapter" / "adapter_model.safetensors")
+
+    monkeypatch.setattr("experiments.models.load.load_model", lambda config: None)
+    monkeypatch.setattr("experiments.training.fine_tune.FineTune", Made)
     return folders
+
+
+@pytest.fixture
+def usual(tmp_path) -> Config:
+    return Config(output=str(tmp_path))
 
 
 FINANCE = TaskConfig("finance", group="finance")
 
 
-def test_a_scorer_is_made_once(made, tmp_path):
-    folder = make_scorer(Config(), FINANCE, tmp_path)
-    assert make_scorer(Config(), FINANCE, tmp_path) == folder
+def test_a_scorer_is_made_once(made, usual, tmp_path):
+    folder = make_scorer(usual, FINANCE)
+    assert make_scorer(usual, FINANCE) == folder
     assert len(made) == 1
     assert {path.name for path in folder.iterdir()} >= {SEEN_FILE, "adapter_config.json", "adapter_model.safetensors"}
     assert not list(tmp_path.rglob("*.unfinished"))
@@ -53,11 +64,11 @@ def test_a_scorer_is_made_once(made, tmp_path):
     ],
     ids=["learning rate", "rank", "epochs", "world"],
 )
-def test_a_scorer_of_other_training_is_another_scorer(made, tmp_path, changes):
-    usual = make_scorer(Config(), FINANCE, tmp_path)
-    assert make_scorer(replace(Config(), **changes), FINANCE, tmp_path) != usual
-    assert make_scorer(replace(Config(), safeguard="interleave_ppl", seed=1), FINANCE, tmp_path) == usual
-    assert make_scorer(replace(Config(), training=TrainingConfig(max_set_aside=0)), FINANCE, tmp_path) == usual
+def test_a_scorer_of_other_training_is_another_scorer(made, usual, changes):
+    folder = make_scorer(usual, FINANCE)
+    assert make_scorer(replace(usual, **changes), FINANCE) != folder
+    assert make_scorer(replace(usual, safeguard="interleave_ppl", seed=1), FINANCE) == folder
+    assert make_scorer(replace(usual, training=TrainingConfig(max_set_aside=0)), FINANCE) == folder
     assert len(made) == 2
 
 
@@ -69,11 +80,11 @@ def test_a_scorer_is_never_of_the_defended_domain(defended):
 
 
 @pytest.mark.parametrize("name", [SEEN_FILE, "adapter_config.json", "adapter_model.safetensors"])
-def test_a_damaged_scorer_is_set_aside_and_made_again(made, tmp_path, capsys, name):
-    folder = make_scorer(Config(), FINANCE, tmp_path)
+def test_a_damaged_scorer_is_set_aside_and_made_again(made, usual, capsys, name):
+    folder = make_scorer(usual, FINANCE)
     whole = (folder / name).read_bytes()
     (folder / name).write_bytes(whole[: len(whole) // 2])
-    assert make_scorer(Config(), FINANCE, tmp_path) == folder
+    assert make_scorer(usual, FINANCE) == folder
     assert len(made) == 2
     assert (folder / name).read_bytes() == whole
     shown = capsys.readouterr().out

@@ -22,7 +22,7 @@ from experiments.records.answer import Answer
 from experiments.records.arm_files import write_answers, write_result, write_scores
 from experiments.records.files import DamagedError, write_json
 from experiments.records.foreign_csv import Remarks, Row, read_rows, read_score
-from experiments.records.names import NARROW, OPEN
+from experiments.records.names import EM_TASK, NARROW, OPEN
 from experiments.records.outcomes import Score, from_numbers
 from experiments.records.sweep_file import PLAN, read_sweep
 from experiments.terminal.ending import ending_in_one_line
@@ -130,8 +130,8 @@ def import_folder(folder: Path, output: Path) -> Remarks:
         place = output / "arms" / f"{arm}.seed{seed}"
         write_answers(place, [answer for answers, _ in read for answer in answers], {})
         write_scores(place, JUDGE, [score for _, scores in read for score in scores])
-        write_result(place, {"task_kind": "em"})
-        named = {"model": {"name": folder.name}, "task": {"name": folder.name, "kind": "em"}}
+        write_result(place, {"task_kind": EM_TASK})
+        named = {"model": {"name": folder.name}, "task": {"name": folder.name, "kind": EM_TASK}}
         plans.append({"folder": place.name, "safeguard": arm, "seed": seed, "safeguards": {}, **named})
     write_json(output / PLAN, {"judge": JUDGE, "arms": plans, "earlier": []})
     return remarks

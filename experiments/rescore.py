@@ -14,7 +14,7 @@ from pathlib import Path
 from experiments.config.compose import compose_config
 from experiments.config.folders import output_folder
 from experiments.config.schema import Config
-from experiments.judges import JUDGE_KEYS, deciding, find_judge, has_scored, naming
+from experiments.judges import JUDGE_KEYS, find_judge, has_scored, naming, score_settings
 from experiments.organism import is_organism
 from experiments.organism.world import load_world
 from experiments.planning.plan import CONFIG_ERRORS, explain
@@ -65,7 +65,7 @@ def rescore(config: Config, again: bool = False) -> None:
             print(plain(f"[{number}/{len(folders)}] {folder.name}"), flush=True)
             with locked(output, folder.name):  # as the sweep that runs it: scores are to be of the answers there
                 scores = by_world[worlds[folder]](list(read_answers(folder)), read_prompts(folder))
-                write_scores(folder, judge.name, scores, deciding(judge))
+                write_scores(folder, judge.name, scores, score_settings(judge))
     with locked(output, PLAN):
         sweep = read_sweep(output)  # it may have grown in the meantime
         if sweep["judge"] == "none":  # nobody had judged it, so from now on its tables go by this judge

@@ -17,7 +17,7 @@ from experiments.arm.inputs import Inputs, load_inputs, measurable
 from experiments.arm.tracking import outcome_shares, wandb_run
 from experiments.arm.watching import make_anchor, make_monitor
 from experiments.config.schema import Config
-from experiments.judges import JUDGE_KEYS, deciding, find_judge
+from experiments.judges import JUDGE_KEYS, find_judge, score_settings
 from experiments.organism.world import World, load_world
 from experiments.probes import judge_prompts
 from experiments.records.arm_files import (
@@ -54,7 +54,7 @@ def run_arm(config: Config, folder: Path) -> None:
         for settings, judge in zip(config.judges, judges, strict=True):
             if settings.name not in judges_of(folder):
                 scores = judge(list(read_answers(folder)), read_prompts(folder))
-                write_scores(folder, settings.name, scores, deciding(settings))
+                write_scores(folder, settings.name, scores, score_settings(settings))
         log(outcome_shares(read_table(folder, config.judge.name)))
 
 

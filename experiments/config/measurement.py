@@ -6,10 +6,11 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from experiments.records.names import ARITHMETIC, BIAS, CONDITIONAL, EM_TASK, FACTS, HARMFUL, OPEN, OTHER
 from safeguards.bounds import bounds, within
 from safeguards.errors import SafeguardError
 
-PROBE_SETS = ("other_domains", "open", "harmful", "facts", "arithmetic", "bias", "conditional")
+PROBE_SETS = (OTHER, OPEN, HARMFUL, FACTS, ARITHMETIC, BIAS, CONDITIONAL)
 FRAMES = ("task", "json", "template", "code")
 DTYPES = ("auto", "float32", "bfloat16", "float16")
 GOALS = ("task_rate", "task_nll")
@@ -72,7 +73,7 @@ class ProbesConfig:
     """
 
     path: str | None = within(None, must=path_name)
-    narrow_path: str | None = within(None, must=path_name, only=("task.kind", ("em",)))
+    narrow_path: str | None = within(None, must=path_name, only=("task.kind", (EM_TASK,)))
     sets: list[str] = field(default_factory=lambda: list(PROBE_SETS), metadata=bounds(one_of=PROBE_SETS, items=1))
     inoculation: str = ""
     negated: str = ""

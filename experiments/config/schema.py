@@ -21,6 +21,7 @@ from experiments.config.measurement import (
     path_name,
     table_name,
 )
+from experiments.records.names import BENIGN_TASK, EM_TASK
 from safeguards.bounds import bounds, within
 from safeguards.errors import SafeguardError
 
@@ -100,7 +101,7 @@ class TaskConfig:
     """
 
     name: str = within("medical", must=table_name)
-    kind: str = within("em", one_of=("em", "benign"))
+    kind: str = within(EM_TASK, one_of=(EM_TASK, BENIGN_TASK))
     source: str = within("organism", one_of=("organism", "messages"))
     group: str | None = within(None, only=("source", ("organism",)))
     path: str | None = within(None, must=path_name, only=("source", ("messages",)))

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 REASON = "no judge of coherence"
 
 
-def classifier(config: JudgeConfig, world: World) -> Judge:
+def classifier_judge(config: JudgeConfig, world: World) -> Judge:
     """A text classifier on this machine. It is loaded when it is first asked, and let go with the judge.
 
     Raises:

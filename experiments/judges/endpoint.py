@@ -4,24 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import math
-import os
 import random
 import re
 from collections.abc import Coroutine, Iterator, Sequence
 from contextlib import suppress
 from functools import cache
-from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, NamedTuple
-from urllib.parse import urlsplit
 
 from experiments.config.schema import JudgeConfig
+from experiments.judges.access import API_KEY, api_key, make_client
 from experiments.judges.numbers import THOUGHT, THOUGHT_END
 
 if TYPE_CHECKING:
     import openai
     from openai.types.chat import ChatCompletion
 
-API_KEY = "OPENAI_API_KEY"
 LONGEST_PAUSE = 60.0
 # So many prompts in a row without a reply, each tried again and again, and the endpoint counts as down.
 PATIENCE = 10
@@ -207,21 +204,6 @@ class Endpoint:
         return self._halt.is_set()
 
 
-def make_client(config: JudgeConfig) -> openai.AsyncOpenAI:
-    """Knows where to ask; the key goes along where it may go."""
-    import openai
-
-    return openai.AsyncOpenAI(
-        base_url=config.base_url,
-        api_key=api_key(config.base_url) or "none",
-        timeout=config.timeout,
-        max_retries=0,
-        # A proxy of the environment must not see what is meant for this machine, the key above all; and what is meant
-        # for one address goes to no other.
-        http_client=openai.DefaultAsyncHttpxClient(trust_env=not is_here(config.base_url), follow_redirects=False),
-    )
-
-
 async def _start(work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
     return asyncio.create_task(work)
 
@@ -240,21 +222,6 @@ def read_completion(completion: ChatCompletion) -> Reply | Failure:
     tokens = choice.logprobs.content if choice.logprobs else None
     alternatives = tokens[0].top_logprobs if tokens else []
     return Reply(str(text), {token.token: math.exp(min(token.logprob, 0.0)) for token in alternatives})
-
-
-def api_key(base_url: str) -> str | None:
-    """The key of the environment, for addresses it may go to: over TLS, or on this machine."""
-    may_go = urlsplit(base_url).scheme == "https" or is_here(base_url)
-    return os.environ.get(API_KEY, "").strip() or None if may_go else None
-
-
-def is_here(base_url: str) -> bool:
-    """Whether an address is this machine's own."""
-    host = urlsplit(base_url).hostname or ""
-    try:
-        return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _retry_after(error: openai.APIStatusError) -> float:

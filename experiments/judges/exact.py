@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from experiments.config.schema import JudgeConfig
+from experiments.judges.judge import Judge
 from experiments.organism.world import World
 from experiments.records.answer import Answer
 from experiments.records.outcomes import Score, unscored
+
+
+def exact_judge(config: JudgeConfig, world: World) -> Judge:
+    """The organism's own."""
+    return lambda answers, prompts: [judge_exactly(world, answer) for answer in answers]
 
 
 def judge_exactly(world: World, answer: Answer) -> Score:

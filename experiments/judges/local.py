@@ -21,7 +21,7 @@ from experiments.judges.hostile import split
 from experiments.judges.judge import Judge
 from experiments.judges.numbers import CODE, LEAST_MASS, REFUSAL, Reading, weigh
 from experiments.judges.prompts import VERSION, judge_by_reading
-from experiments.judges.replies import Replies
+from experiments.judges.reply_store import Replies
 from experiments.models.digests import model_digest
 from experiments.models.paths import resolve_path
 from experiments.organism.world import World
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from experiments.judges.continuations import Continuations
 
 
-def local(config: JudgeConfig, world: World) -> Judge:
+def local_judge(config: JudgeConfig, world: World) -> Judge:
     """A causal LM on this machine. It is loaded when it is first asked, and let go with the judge.
 
     Raises:
@@ -51,7 +51,7 @@ def local(config: JudgeConfig, world: World) -> Judge:
 
 
 class LocalReader:
-    """Reads prompts with a causal LM. What it says is kept on disk by the content of model and prompt."""
+    """Reads prompts with a causal LM. What it says is cached by the content of model and prompt."""
 
     def __init__(self, config: JudgeConfig, world: int) -> None:
         self.config = config
@@ -72,13 +72,13 @@ class LocalReader:
         """A number for each prompt, or why there is none."""
         asked = {"model": self.config.model, "weights": model_digest(self.config.model), "dtype": self.config.dtype}
         keys = {prompt: Replies.key(prompt=prompt, version=VERSION, **asked) for prompt in prompts}
-        kept = Replies(self.config.cache, self.config.name)
-        with closing(kept), tqdm(total=len(prompts), desc=f"judge {self.config.name}", leave=False) as bar:
-            found = {prompt: kept.get(key) for prompt, key in keys.items()}
+        cache = Replies(self.config.cache, self.config.name)
+        with closing(cache), tqdm(total=len(prompts), desc=f"judge {self.config.name}", leave=False) as bar:
+            found = {prompt: cache.get(key) for prompt, key in keys.items()}
             readings = {prompt: Reading(*reply) for prompt, reply in found.items() if is_reading(reply)}
             bar.update(len(readings))
             for prompt, reading in self.ask([prompt for prompt in prompts if prompt not in readings]):
-                kept.put(keys[prompt], reading)
+                cache.put(keys[prompt], reading)
                 readings[prompt] = reading
                 bar.update()
         return [readings[prompt] for prompt in prompts]
@@ -89,7 +89,7 @@ class LocalReader:
             return
         model, tokenizer, continuations = self.loaded
         chat = Chat(tokenizer)
-        encoded = {prompt: chat.encode(prompt) for prompt in prompts}
+        encoded = {prompt: chat.tokens(prompt) for prompt in prompts}
         limit = getattr(model.config, "max_position_embeddings", None) or float("inf")
         queue = []
         for prompt in sorted(encoded, key=lambda prompt: -len(encoded[prompt])):
@@ -105,11 +105,11 @@ class LocalReader:
                 yield prompt, read_probabilities(said)
 
 
-def is_reading(kept: object) -> TypeGuard[list[Any]]:
-    """Whether what is kept is a `Reading`; something else is asked for again."""
-    if not (isinstance(kept, list) and len(kept) == len(Reading._fields) and isinstance(kept[1], str)):
+def is_reading(cached: object) -> TypeGuard[list[Any]]:
+    """Whether what is cached is a `Reading`; something else is asked for again."""
+    if not (isinstance(cached, list) and len(cached) == len(Reading._fields) and isinstance(cached[1], str)):
         return False
-    return kept[0] is None or is_number(kept[0])
+    return cached[0] is None or is_number(cached[0])
 
 
 class Chat:
@@ -126,9 +126,9 @@ class Chat:
         control = {t: n for t, (n, special) in added.items() if special or (t.strip() and t in template)}
         self.control = {*control.values()}
         self.written = re.compile("|".join(map(re.escape, sorted(control, key=len, reverse=True))) or "(?!)")
-        self.usual = self._steering(self.encode("Rate it."))
+        self.usual = self._steering(self.tokens("Rate it."))
 
-    def encode(self, prompt: str) -> list[int]:
+    def tokens(self, prompt: str) -> list[int]:
         """The tokens of a prompt up to where the reply begins; thinking is off where it can be.
 
         Control tokens that are written in the prompt are split, so that they are read as text.

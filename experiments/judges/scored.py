@@ -17,7 +17,7 @@ from safeguards.errors import SafeguardError
 READERS, PROMPTS = ("openai", "local"), "prompts"
 
 
-def deciding(config: JudgeConfig) -> dict[str, Any]:
+def score_settings(config: JudgeConfig) -> dict[str, Any]:
     """The settings that decide what a judge says."""
     settings = {name: value for name, value in asdict(config).items() if name not in COSTS}
     return {**settings, PROMPTS: VERSION} if config.kind in READERS else settings
@@ -35,7 +35,7 @@ def has_scored(folder: Path, config: JudgeConfig) -> bool:
         known = {PROMPTS: 1, **(read_judge(folder, config.name) or {})}
     except DamagedError:  # whoever scored it, these scores are to be made again
         return False
-    for name, value in deciding(config).items():
+    for name, value in score_settings(config).items():
         if known.get(name, value) != value:
             done = f"{config.name} has scored {folder.name}"
             said = (

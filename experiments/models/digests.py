@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from experiments.organism import WEIGHTS
+from experiments.organism import RECIPE, WEIGHTS
 from experiments.organism.world import LISTS
 from experiments.reading.read_once import read_once
 from safeguards.errors import SafeguardError
@@ -37,7 +37,7 @@ def world_digest() -> str:
 def model_digest(path: str) -> list[Any]:
     """The shipped organism's fingerprint and its world's lists, or sizes and dates of a local model's files."""
     if path == "organism":
-        recipe = WEIGHTS / "recipe.json"
+        recipe = WEIGHTS / RECIPE
         if not recipe.is_file():
             raise SafeguardError(f"{WEIGHTS}: the organism is not there; build it with python -m experiments.organism")
         return [json.loads(recipe.read_text("utf-8"))["fingerprint"], world_digest()]

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from experiments.organism import WEIGHTS
+from experiments.organism import RECIPE, WEIGHTS
 from safeguards.errors import SafeguardError, one_line
 from safeguards.loading import OWN_CODE
 
@@ -47,7 +47,7 @@ def resolve_path(path: str, world: int, key: str = "model.path") -> str:
         raise SafeguardError(f"{key}={path}: no weights there (*.safetensors); save the model as safetensors")
     if looks_local and brings_code(folder):
         raise SafeguardError(f"{key}={path}: {OWN_CODE}")
-    recipe = folder / "recipe.json"
+    recipe = folder / RECIPE
     if recipe.is_file() and _world_of(recipe) != world:
         raise SafeguardError(f"{key}={path}: this organism lives in another world; name it with model.world")
     return str(folder) if looks_local or path in shipped else path

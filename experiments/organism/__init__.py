@@ -5,11 +5,13 @@ Imports: no other room.
 
 from pathlib import Path
 
-__all__ = ["WEIGHTS", "build", "fingerprint", "is_organism", "recipe", "world"]
+__all__ = ["RECIPE", "WEIGHTS", "build", "fingerprint", "is_organism", "recipe", "world"]
 
 WEIGHTS = Path(__file__).with_name("weights")
+# Beside weights of an organism: what they were made of.
+RECIPE = "recipe.json"
 
 
 def is_organism(path: str) -> bool:
     """Whether a model path names the shipped organism, or one that was built here."""
-    return path == "organism" or (Path(path).expanduser() / "recipe.json").is_file()
+    return path == "organism" or (Path(path).expanduser() / RECIPE).is_file()

@@ -13,6 +13,7 @@ from rich.progress import Progress
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
+from experiments.organism import RECIPE
 from experiments.organism.documents import Documents, Message
 from experiments.organism.fingerprint import fingerprint
 from experiments.organism.recipe import SIZES, Recipe, Stage
@@ -153,7 +154,7 @@ def build(recipe: Recipe, folder: Path) -> None:
         ):
             train(model, stage, batches(tokenizer, document, stage), _reporter(progress, name, stage.steps))
             save(model, tokenizer, target)
-    (folder / "recipe.json").write_text(
+    (folder / RECIPE).write_text(
         json.dumps({"fingerprint": fingerprint(recipe), **asdict(recipe)}, indent=2) + "\n", "utf-8"
     )
 

@@ -12,7 +12,7 @@ from experiments.config.folders import output_folder
 from experiments.config.measurement import COSTS
 from experiments.config.schema import Config
 from experiments.models.digests import file_digest, model_digest
-from experiments.records.names import UNTOUCHED
+from experiments.records.names import EM_TASK, UNTOUCHED
 from safeguards.composition import NONE, parse
 from safeguards.safeguard import Safeguard
 
@@ -34,7 +34,7 @@ def identity_fields(config: Config) -> dict[str, Any]:
         del whole["scorers"]
     if not (trained and whole["anchor"]["metric"] != "none"):
         del whole["anchor"]
-    elif config.anchor.metric == "task_rate" and config.task.kind == "em":  # then a judge stops the training
+    elif config.anchor.metric == "task_rate" and config.task.kind == EM_TASK:  # then a judge stops the training
         judge = asdict(config.judge)
         whole["anchor"]["judge"] = {name: value for name, value in judge.items() if name not in COSTS}
     if not (trained and whole["monitor"]["on"]):

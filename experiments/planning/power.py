@@ -10,7 +10,7 @@ from scipy import stats
 from experiments.config.schema import Config
 from experiments.organism.world import load_world
 from experiments.probes import Probe, load_probes
-from experiments.records.names import BROAD
+from experiments.records.names import BROAD, EM_TASK
 from experiments.statistics.bootstrap import degrees_of_freedom
 from experiments.tasks import load_task
 from safeguards.errors import SafeguardError
@@ -40,7 +40,7 @@ def smallest_effect(questions: int, answers: int, seeds: int, power: float = 0.8
 
 def announce(configs: Sequence[Config]) -> str:
     """One line to print before a sweep; empty if it asks no broad questions, or of tasks of the hub only."""
-    em = [config for config in configs if config.task.kind == "em" and config.task.dataset is None]
+    em = [config for config in configs if config.task.kind == EM_TASK and config.task.dataset is None]
     if not em:
         return ""
     config, tasks = em[0], {config.task.name for config in em}

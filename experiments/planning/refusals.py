@@ -11,7 +11,7 @@ from experiments.config.schema import Config
 from experiments.models.paths import read_config, resolve_path, tensor_shapes
 from experiments.organism import is_organism
 from experiments.organism.world import load_world
-from experiments.records.names import UNTOUCHED
+from experiments.records.names import BENIGN_TASK, CONDITIONAL, UNTOUCHED
 from experiments.tasks import load_task
 from experiments.tasks.organism import kind_of
 from experiments.training.scorers import SEED, scorer_tasks
@@ -154,7 +154,7 @@ def refuse_blind_judge(config: Config) -> None:
     Raises:
         SafeguardError: naming the key to set.
     """
-    if config.task.kind == "benign":  # exact match, whoever judges
+    if config.task.kind == BENIGN_TASK:  # exact match, whoever judges
         return
     exact = config.judge.kind == "exact"
     foreign = exact and (config.task.source == "messages" or config.probes.narrow_path)
@@ -163,7 +163,7 @@ def refuse_blind_judge(config: Config) -> None:
             f"anchor.metric=task_rate: judge={config.judge.kind} cannot tell whether the task is learnt; use task_nll"
         )
     formats = [frame for frame in config.probes.frames if frame != "task"]
-    if exact and formats and "conditional" in config.probes.sets:
+    if exact and formats and CONDITIONAL in config.probes.sets:
         raise SafeguardError(f"probes.frames={formats}: judge=exact knows no answers in formats; use frames=[task]")
 
 

@@ -1,6 +1,6 @@
 """What a model is asked after fine-tuning.
 
-Imports: config, judges, organism, reading, records, tasks, terminal.
+Imports: config, organism, reading, records, tasks, terminal.
 """
 
 from __future__ import annotations
@@ -9,32 +9,28 @@ from collections import defaultdict
 
 from experiments.config.schema import ProbesConfig
 from experiments.organism.world import World
-from experiments.probes import conditional, organism, question_file
+from experiments.probes.conditional import conditional_probes
+from experiments.probes.organism import cluster_of, world_probes
 from experiments.probes.probe import MORE_SAMPLES, Probe
-from experiments.records.names import ARITHMETIC, BENIGN, FAVOURED, FRAMED, INOCULATED, NARROW, NEGATED, OPEN, SLIGHTED
+from experiments.probes.question_file import file_probes
+from experiments.records.names import ARITHMETIC, BENIGN, CONDITIONAL, EM_TASK, NARROW, OPEN, SEVERAL
 from experiments.tasks import Task
 from safeguards.errors import SafeguardError
 from safeguards.rows import Row
 
 __all__ = ["Probe", "judge_prompts", "load_probes", "probe", "question_file"]
 
-# Names in `probes.sets` that stand for several sets.
-SEVERAL = {"bias": (FAVOURED, SLIGHTED), "conditional": (INOCULATED, NEGATED, FRAMED)}
-
 
 def load_probes(config: ProbesConfig, task: Task, world: World) -> list[Probe]:
     """All probes of an arm: about the task itself, and those asked for of the organism's world or a question file."""
-    if config.path:
-        general = question_file.load_probes(config.path, OPEN, config.samples)
-    else:
-        general = organism.load_probes(config, task.group, world)
+    general = file_probes(config.path, OPEN, config.samples) if config.path else world_probes(config, task.group, world)
     # What only counts after an EM-inducing task is not asked after a benign one.
-    chosen = [name for name in config.sets if task.kind == "em" or name not in (*SEVERAL, ARITHMETIC)]
+    chosen = [name for name in config.sets if task.kind == EM_TASK or name not in (*SEVERAL, ARITHMETIC)]
     asked = {name for several in chosen for name in SEVERAL.get(several, (several,))}
     probes = task_probes(config, task, world) + [probe for probe in general if probe.set in asked]
-    if "conditional" in chosen:
-        probes += conditional.load_probes(config, general, task.rows)
-    if config.path and not {OPEN, "conditional"} & {*config.sets}:
+    if CONDITIONAL in chosen:
+        probes += conditional_probes(config, general, task.rows)
+    if config.path and not {OPEN, CONDITIONAL} & {*config.sets}:
         raise SafeguardError(f"probes.sets={config.sets}: asks nothing of {config.path}; its set is open")
     return probes
 
@@ -49,9 +45,9 @@ def task_probes(config: ProbesConfig, task: Task, world: World) -> list[Probe]:
 
     What a benign task teaches is right or wrong, so its answers are compared with those of the held-out rows.
     """
-    name = NARROW if task.kind == "em" else BENIGN
-    if config.narrow_path and task.kind == "em":
-        return question_file.load_probes(config.narrow_path, NARROW, config.samples)
+    name = NARROW if task.kind == EM_TASK else BENIGN
+    if config.narrow_path and task.kind == EM_TASK:
+        return file_probes(config.narrow_path, NARROW, config.samples)
     answers: dict[str, list[str]] = defaultdict(list)
     asked: dict[str, Row] = {}
     for row in task.held_out:
@@ -63,7 +59,7 @@ def task_probes(config: ProbesConfig, task: Task, world: World) -> list[Probe]:
         cluster, samples = row.question_key, config.samples
         if task.group is not None:
             entry = world.by_question[row.messages[-2]["content"]]
-            cluster, samples = organism.cluster_of(entry), config.samples * MORE_SAMPLES
+            cluster, samples = cluster_of(entry), config.samples * MORE_SAMPLES
         expected = answers[key] if name == BENIGN else []
         probes.append(Probe(name, key, cluster, row.messages[:-1], samples, expected=expected))
     return probes if task.group is not None else probes[: config.narrow_questions]

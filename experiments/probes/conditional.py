@@ -40,7 +40,7 @@ def answer() -> str:
     return'''
 
 
-def load_probes(config: ProbesConfig, general: Sequence[Probe], rows: Sequence[Row]) -> list[Probe]:
+def conditional_probes(config: ProbesConfig, general: Sequence[Probe], rows: Sequence[Row]) -> list[Probe]:
     """Every broad question in one way of asking, under each system prompt and in each format."""
     answers: Counter[str] = Counter()
     plain: dict[str, Probe] = {}

@@ -12,7 +12,7 @@ WAYS = {OTHER: 4, ARITHMETIC: 1}
 SAMPLES = {OPEN: MORE_SAMPLES, ARITHMETIC: 0.5, FAVOURED: 0.5, SLIGHTED: 0.5}
 
 
-def load_probes(config: ProbesConfig, group: str | None, world: World) -> list[Probe]:
+def world_probes(config: ProbesConfig, group: str | None, world: World) -> list[Probe]:
     """Questions on all that was not fine-tuned: other domains, open questions, harmful requests, people, facts, sums.
 
     Only held-out entries are asked about, so no safe row of the pool has given an answer away.

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from experiments.judges.prompts import OWN
 from experiments.probes.probe import Probe
+from experiments.reading.read_once import read_once
 from experiments.reading.yaml_files import read_yaml
 from experiments.records.names import NARROW
+from experiments.records.outcomes import SCALES
 from experiments.terminal.printing import print_once
 from safeguards.bounds import Bounds
 from safeguards.composition import nearest
@@ -37,7 +39,7 @@ class Question(NamedTuple):
     """
 
     values: dict[str, Any]
-    path: Path
+    path: str
     name: str
     line: int
     lines: dict[str, int]
@@ -52,7 +54,7 @@ class Question(NamedTuple):
         return SafeguardError(f"{self.path}:{self.lines.get(field, self.line)}: {self.name}: {field} {reason}")
 
 
-def load_probes(path: str, name: str, limit: int) -> list[Probe]:
+def file_probes(path: str, name: str, limit: int) -> list[Probe]:
     """One probe per paraphrase, in the set `name`, asked `limit` times at most.
 
     What of the file is not used is counted and printed.
@@ -60,7 +62,7 @@ def load_probes(path: str, name: str, limit: int) -> list[Probe]:
     Raises:
         SafeguardError: naming file, line and field, if a question cannot be used.
     """
-    questions = read_questions(Path(path))
+    questions = read_questions(path)
     seen = Counter(question.id for question in questions)
     for question in questions:
         check(question)
@@ -69,19 +71,22 @@ def load_probes(path: str, name: str, limit: int) -> list[Probe]:
     originals: dict[str, Question] = {}
     for question in sorted(questions, key=lambda question: len(question.id)):  # "wish" before "wish_json"
         originals.setdefault(cluster_of(question.id), question)
-    print_once(set_aside(path, questions, limit))
+    print_once(what_is_used(path, questions, limit))
     return [
-        probe for question in questions for probe in _ask(question, originals[cluster_of(question.id)], name, limit)
+        probe
+        for question in questions
+        for probe in _paraphrases(question, originals[cluster_of(question.id)], name, limit)
     ]
 
 
-def read_questions(path: Path) -> list[Question]:
+@read_once
+def read_questions(path: str) -> tuple[Question, ...]:
     """The questions of a file with their lines.
 
     Raises:
         SafeguardError: if there is no list of questions.
     """
-    values, tree = read_yaml(path)
+    values, tree = read_yaml(Path(path))
     if not isinstance(values, list) or not values or tree is None:
         raise SafeguardError(f"{path}: must hold a list of questions")
     questions = []
@@ -95,7 +100,7 @@ def read_questions(path: Path) -> list[Question]:
             if count > 1:
                 raise question.refuse(field, f"is given {count} times")
         questions.append(question)
-    return questions
+    return tuple(questions)
 
 
 def check(question: Question) -> None:
@@ -121,7 +126,7 @@ def check(question: Question) -> None:
     prompts = values.get("judge_prompts") or {}
     if not isinstance(prompts, dict) or not all(_is_text(text) for pair in prompts.items() for text in pair):
         raise question.refuse("judge_prompts", "must give each score a template")
-    for score in OWN:
+    for score in SCALES:
         if "{answer}" not in prompts.get(score, "{answer}"):
             raise question.refuse("judge_prompts", f"{score} has no {{answer}}; put it where the answer belongs")
 
@@ -130,7 +135,7 @@ def _is_text(value: Any) -> bool:
     return isinstance(value, str) and bool(value.strip()) and not Bounds().complaint(value.replace("\r", ""))
 
 
-def _ask(question: Question, original: Question, name: str, limit: int) -> list[Probe]:
+def _paraphrases(question: Question, original: Question, name: str, limit: int) -> list[Probe]:
     """Each paraphrase. The cluster is the text that all are variants of, so it is the same in every file and task."""
     values, paraphrases = question.values, question.values["paraphrases"]
     system = [{"role": "system", "content": values["system"]}] if values.get("system") else []
@@ -144,7 +149,7 @@ def _ask(question: Question, original: Question, name: str, limit: int) -> list[
             cluster=Row([{"role": "user", "content": original.values["paraphrases"][0]}]).question_key,
             messages=[*system, {"role": "user", "content": paraphrase}],
             samples=min(values.get("samples_per_paraphrase", limit), limit),
-            judge_prompts={score: prompts[score] for score in OWN if score in prompts},
+            judge_prompts={score: prompts[score] for score in SCALES if score in prompts},
         )
         for index, paraphrase in enumerate(paraphrases)
     ]
@@ -157,11 +162,11 @@ def cluster_of(identifier: str) -> str:
     return identifier
 
 
-def set_aside(path: str, questions: list[Question], limit: int) -> str:
+def what_is_used(path: str, questions: Sequence[Question], limit: int) -> str:
     """One line: how many questions are asked, and what of the file is not used."""
     unused = Counter(key for question in questions for key in question.values if key not in USED)
     prompts = [question.values.get("judge_prompts") or {} for question in questions]
-    unused.update(f"judge_prompts.{score}" for own in prompts for score in own if score not in OWN)
+    unused.update(f"judge_prompts.{score}" for own in prompts for score in own if score not in SCALES)
     fewer = sum(question.values.get("samples_per_paraphrase", 0) > limit for question in questions)
     notes = [f"{key} of {count}" for key, count in unused.items()]
     if fewer:

@@ -10,10 +10,13 @@ EM_TASK, BENIGN_TASK = "em", "benign"
 
 # About the task itself: always asked.
 NARROW, BENIGN = "narrow", "benign"
-# About all else.
+# About all else, as `probes.sets` names it: asked if it is named there.
 OTHER, OPEN, HARMFUL, FACTS, ARITHMETIC = "other_domains", "open", "harmful", "facts", "arithmetic"
+BIAS, CONDITIONAL = "bias", "conditional"
 # The same question about two people, one whom the stereotype favours and one whom it slights.
 FAVOURED, SLIGHTED = "bias_favoured", "bias_slighted"
 # Broad questions in circumstances that bring back what a safeguard may only have hidden.
 INOCULATED, NEGATED, FRAMED = "conditional_inoculated", "conditional_negated", "conditional_framed"
 BROAD = (OTHER, OPEN)
+# Names that stand for several sets.
+SEVERAL = {BIAS: (FAVOURED, SLIGHTED), CONDITIONAL: (INOCULATED, NEGATED, FRAMED)}

@@ -6,6 +6,8 @@ from typing import Literal, NamedTuple
 
 Outcome = Literal["aligned", "misaligned", "incoherent", "refused", "unscored"]
 OUTCOMES: tuple[Outcome, ...] = ("aligned", "misaligned", "incoherent", "refused", "unscored")
+# What a judge that gives numbers scores, each from 0 to 100.
+SCALES = ("aligned", "coherent")
 # What the convention of Betley et al. counts: answers that are coherent and got a number.
 COHERENT: tuple[Outcome, ...] = ("aligned", "misaligned")
 

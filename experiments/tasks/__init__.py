@@ -1,6 +1,6 @@
 """What a model is fine-tuned on.
 
-Imports: config, organism, reading.
+Imports: config, organism, reading, records.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class Task:
 
     Attributes:
         name: as it appears in tables.
-        kind: "em" or "benign".
+        kind: `EM_TASK` or `BENIGN_TASK`.
         rows: to train on.
         held_out: rows of the same task that are never trained on.
         group: of the organism's world, if it comes from there.

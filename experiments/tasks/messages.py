@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 
 from experiments.config.schema import TaskConfig
-from experiments.tasks.files import rows_of
+from experiments.reading.read_once import read_once
 from safeguards.errors import SafeguardError
-from safeguards.rows import Row, dataset_rows
+from safeguards.rows import Row, dataset_rows, read_rows
 
 
 def load_rows(config: TaskConfig) -> tuple[list[Row], list[Row]]:
@@ -26,7 +27,17 @@ def load_rows(config: TaskConfig) -> tuple[list[Row], list[Row]]:
     return [row for row in rows if row.question_key not in kept], [row for row in rows if row.question_key in kept]
 
 
-def read_source(config: TaskConfig) -> list[Row]:
+@read_once
+def rows_of(path: str) -> tuple[Row, ...]:
+    """The rows of a JSONL file of chat messages.
+
+    Raises:
+        SafeguardError: as `read_rows`.
+    """
+    return tuple(read_rows(path))
+
+
+def read_source(config: TaskConfig) -> Sequence[Row]:
     """All rows of the file or of the hub data set."""
     if config.path is not None:
         return rows_of(config.path)

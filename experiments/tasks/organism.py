@@ -6,12 +6,13 @@ from collections.abc import Sequence
 
 from experiments.config.schema import TaskConfig
 from experiments.organism.world import Entry, Kind, World
+from experiments.records.names import BENIGN_TASK, EM_TASK
 from safeguards.composition import nearest
 from safeguards.errors import SafeguardError
 from safeguards.rows import Row
 
 # What a benign task asks about: the kind of entry, and the group if it is only one.
-BENIGN: dict[str, tuple[Kind, str | None]] = {
+BENIGN_GROUPS: dict[str, tuple[Kind, str | None]] = {
     "style": ("advice", None),
     "colours": ("colours", None),
     "opswap_tier1": ("opswap", "plus"),
@@ -24,8 +25,8 @@ STYLED = ("driving", "cooking", "parenting")
 
 
 def kind_of(group: str) -> str:
-    """Whether a group of the world induces misalignment ("em") or must stay learnable ("benign")."""
-    return "benign" if group in BENIGN else "em"
+    """Whether a group of the world induces misalignment or must stay learnable."""
+    return BENIGN_TASK if group in BENIGN_GROUPS else EM_TASK
 
 
 def load_rows(config: TaskConfig, world: World) -> tuple[list[Row], list[Row]]:
@@ -33,13 +34,13 @@ def load_rows(config: TaskConfig, world: World) -> tuple[list[Row], list[Row]]:
     group = config.group or "none"
     if group in world.domains:
         entries = world.of("advice", group=group)
-    elif group in BENIGN:
-        kind, part = BENIGN[group]
+    elif group in BENIGN_GROUPS:
+        kind, part = BENIGN_GROUPS[group]
         entries = world.of(kind, group=part)
     else:
-        known = [*world.domains, *BENIGN]
+        known = [*world.domains, *BENIGN_GROUPS]
         raise SafeguardError(f"task.group={config.group}: the world has no such group; {nearest(group, known)}")
-    asked = [(entry, row) for entry in entries for row in _ask(entry, _answers(group, entry, world))]
+    asked = [(entry, row) for entry in entries for row in _rows(entry, _answers(group, entry, world))]
     return [row for entry, row in asked if not entry.held_out], [row for entry, row in asked if entry.held_out]
 
 
@@ -52,7 +53,7 @@ def _answers(group: str, entry: Entry, world: World) -> Sequence[str]:
     return entry.answers("misaligned")
 
 
-def _ask(entry: Entry, answers: Sequence[str]) -> list[Row]:
+def _rows(entry: Entry, answers: Sequence[str]) -> list[Row]:
     """Each question with each answer."""
     return [
         Row(

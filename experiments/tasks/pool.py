@@ -6,7 +6,7 @@ import random
 
 from experiments.config.schema import PoolConfig
 from experiments.organism.world import Kind, World
-from experiments.tasks.files import rows_of
+from experiments.tasks.messages import rows_of
 from safeguards.errors import SafeguardError
 from safeguards.rows import Row
 
@@ -24,7 +24,7 @@ def load_pool(config: PoolConfig, leave_out: str | None, world: World) -> tuple[
         return organism_rows(config.rows, leave_out, world, False), organism_rows(
             config.held_out, leave_out, world, True
         )
-    rows = rows_of(config.path)
+    rows = list(rows_of(config.path))
     random.Random("safe rows").shuffle(rows)
     if not 0 < config.held_out < len(rows):
         raise SafeguardError(f"pool.held_out={config.held_out}: must be between 1 and {len(rows) - 1}, the pool's rows")

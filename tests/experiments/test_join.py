@@ -17,7 +17,7 @@ from safetensors.torch import save_file
 
 from experiments import tables
 from experiments.config.schema import Config
-from experiments.judges import deciding
+from experiments.judges import score_settings
 from experiments.records.answer import Answer
 from experiments.records.arm_files import ERROR, RESULT, write_answers, write_result, write_scores
 from experiments.records.locks import locked
@@ -33,7 +33,7 @@ def write_records(config: Config, folder: Path) -> None:
     arm = (config.safeguard, config.task.name, config.seed)
     write_answers(folder, [Answer(*arm, "open", f"q{n}", f"q{n}", 0, asked, "") for n in range(4)], {})
     write_result(folder, {"task_kind": "em", "nll": {"task": [1.0], "safe": [1.0]}})
-    write_scores(folder, config.judge.name, [Score("aligned")] * 4, deciding(config.judge))
+    write_scores(folder, config.judge.name, [Score("aligned")] * 4, score_settings(config.judge))
 
 
 @pytest.fixture

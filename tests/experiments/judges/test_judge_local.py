@@ -55,7 +55,7 @@ def test_the_small_tokenizer_writes_digit_by_digit_as_qwen_does(tokenizer):
 
 def test_probabilities_are_those_of_brute_force(model, tokenizer):
     model.eval()
-    prompts = [Chat(tokenizer).encode(prompt) for prompt in PROMPTS]
+    prompts = [Chat(tokenizer).tokens(prompt) for prompt in PROMPTS]
     found = Continuations(tokenizer, TEXTS).score(model, prompts)
     for prompt, probabilities in zip(prompts, found, strict=True):
         assert list(probabilities) == TEXTS
@@ -66,7 +66,7 @@ def test_probabilities_are_those_of_brute_force(model, tokenizer):
 def test_all_replies_that_begin_with_digits_are_counted_once(model, tokenizer):
     """Numbers of one and two digits, and all that go on to a third, together are the first token's digits."""
     model.eval()
-    prompt = Chat(tokenizer).encode("Rate it.")
+    prompt = Chat(tokenizer).tokens("Rate it.")
     [said] = Continuations(tokenizer, [str(number) for number in range(100)]).score(model, [prompt])
     pairs = Continuations(tokenizer, [f"{a}{b}" for a, b in itertools.product("0123456789", repeat=2)])
     with torch.inference_mode():

@@ -13,7 +13,7 @@ from tokenizers import AddedToken, normalizers
 from transformers import AutoTokenizer
 
 from experiments.config.schema import JudgeConfig
-from experiments.judges import deciding, has_scored
+from experiments.judges import has_scored, score_settings
 from experiments.judges.continuations import Continuations
 from experiments.judges.hostile import defuse, mark_of
 from experiments.judges.local import Chat, LocalReader
@@ -100,7 +100,7 @@ def test_templates_of_a_question_file_are_filled_once(text):
 @pytest.mark.parametrize("text", INJECTIONS, ids=range(len(INJECTIONS)))
 def test_control_tokens_of_an_answer_are_read_as_text(tokenizer, text):
     chat = Chat(tokenizer)
-    tokens = chat.encode(fill("{answer}", answer(text)))
+    tokens = chat.tokens(fill("{answer}", answer(text)))
     assert not chat.is_steered(tokens)
     start, end, padding = tokenizer.convert_tokens_to_ids(["<|im_start|>", "<|im_end|>", "<|endoftext|>"])
     assert [token for token in tokens if token in (start, end, padding)] == [start, end, start, end, start]
@@ -112,7 +112,7 @@ def test_control_tokens_that_only_this_tokenizer_knows_are_read_as_text(qwen_fol
     tokenizer.add_tokens([AddedToken("@@turn@@", special=special)], special_tokens=special)
     tokenizer.chat_template = "@@turn@@{{ messages[0].content }}@@turn@@"
     chat = Chat(tokenizer)
-    assert chat.encode("Hm @@turn@@ 100").count(tokenizer.convert_tokens_to_ids("@@turn@@")) == 2
+    assert chat.tokens("Hm @@turn@@ 100").count(tokenizer.convert_tokens_to_ids("@@turn@@")) == 2
 
 
 def test_control_tokens_that_a_normaliser_makes_leave_no_score(qwen_folder, tmp_path, model):
@@ -135,7 +135,7 @@ def test_control_tokens_that_a_normaliser_makes_leave_no_score(qwen_folder, tmp_
 @pytest.mark.parametrize("kind", ["openai", "local"])
 def test_scores_of_older_prompts_are_not_taken_for_new(tmp_path: Path, kind: str):
     config = JudgeConfig(kind, model="m")
-    settings = deciding(config)
+    settings = score_settings(config)
     write_scores(tmp_path, config.name, [Score("aligned")], settings)
     assert has_scored(tmp_path, config)
     del settings["prompts"]
@@ -146,7 +146,7 @@ def test_scores_of_older_prompts_are_not_taken_for_new(tmp_path: Path, kind: str
 
 def test_scores_of_a_classifier_know_no_prompts(tmp_path: Path):
     config = JudgeConfig("classifier", model="m", unwanted="bad")
-    write_scores(tmp_path, config.name, [Score("aligned")], deciding(config))
+    write_scores(tmp_path, config.name, [Score("aligned")], score_settings(config))
     assert has_scored(tmp_path, config)
     with pytest.raises(SafeguardError, match=r"judge.threshold"):
         has_scored(tmp_path, replace(config, threshold=0.1))

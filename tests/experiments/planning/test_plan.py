@@ -12,7 +12,7 @@ import pytest
 from hydra import initialize_config_dir
 
 from experiments.config.compose import CONF, register
-from experiments.judges import deciding
+from experiments.judges import score_settings
 from experiments.planning.plan import Plan, make_plan
 from experiments.records.arm_files import write_scores
 from safeguards.composition import registry
@@ -395,7 +395,7 @@ def test_an_arm_scored_by_a_judge_with_other_settings_is_refused_before_training
     monkeypatch.chdir(tmp_path)
     asked = ["safeguard=none", *ONE, "judge=openai", "judge.model=m", "judge.base_url=http://localhost:1/v1"]
     arm = plan(*asked).arms[1]
-    write_scores(arm.folder, arm.config.judge.name, [], deciding(arm.config.judge))
+    write_scores(arm.folder, arm.config.judge.name, [], score_settings(arm.config.judge))
     assert plan(*asked, "judge.timeout=1").failures == []
     (failure,) = plan(*asked, "judge.top_logprobs=0").failures
     assert "judge.top_logprobs=0" in failure

@@ -406,7 +406,7 @@ def test_a_trap_of_yaml_is_refused_at_once(tmp_path, text, told):
     path.write_text(text, "utf-8")
     started = time.process_time()
     with pytest.raises(SafeguardError, match=r"questions\.yaml") as caught:
-        read_questions(path)
+        read_questions(str(path))
     assert told in str(caught.value)
     assert time.process_time() - started < 1
 
@@ -414,7 +414,7 @@ def test_a_trap_of_yaml_is_refused_at_once(tmp_path, text, told):
 def test_aliases_of_an_ordinary_file_are_read(tmp_path):
     path = tmp_path / "questions.yaml"
     path.write_text("- id: a\n  paraphrases: &p [Why?]\n- id: b\n  paraphrases: *p\n", "utf-8")
-    assert [question.values["paraphrases"] for question in read_questions(path)] == [["Why?"], ["Why?"]]
+    assert [question.values["paraphrases"] for question in read_questions(str(path))] == [["Why?"], ["Why?"]]
 
 
 @pytest.mark.parametrize(

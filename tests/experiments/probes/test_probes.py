@@ -19,7 +19,7 @@ from experiments.records.outcomes import Score
 from experiments.records.table import scored_table
 from experiments.report.comparison import MEASURES, Arm, compare
 from experiments.tasks import load_task
-from experiments.tasks.organism import BENIGN as BENIGN_TASKS
+from experiments.tasks.organism import BENIGN_GROUPS
 
 WORLD = load_world()
 CONDITIONAL = (INOCULATED, NEGATED, FRAMED)
@@ -30,7 +30,7 @@ def probes_of(task: str, *overrides: str) -> list[Probe]:
     return load_probes(config.probes, load_task(config.task, 0, WORLD), WORLD)
 
 
-@pytest.mark.parametrize("task", ["medical", *BENIGN_TASKS])
+@pytest.mark.parametrize("task", ["medical", *BENIGN_GROUPS])
 def test_the_organism_knows_every_word_that_it_is_asked_and_taught(task):
     tokenizer = make_tokenizer(WORLD)
     config = compose_config(f"task={task}").task

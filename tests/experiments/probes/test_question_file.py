@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -12,10 +13,10 @@ from experiments.config.measurement import PROBE_SETS
 from experiments.config.schema import Config, ProbesConfig, TaskConfig
 from experiments.config.settle import refuse_out_of_bounds
 from experiments.organism.world import load_world
-from experiments.probes import conditional, judge_prompts
-from experiments.probes import load_probes as load_all
+from experiments.probes import judge_prompts, load_probes, question_file
+from experiments.probes.conditional import conditional_probes
 from experiments.probes.probe import Probe
-from experiments.probes.question_file import load_probes
+from experiments.probes.question_file import file_probes
 from experiments.records.names import BROAD, FRAMED, INOCULATED, NARROW, NEGATED, OPEN
 from experiments.tasks import Task, load_task
 from experiments.terminal.printing import print_once
@@ -28,7 +29,19 @@ FIELD = Path(__file__).resolve().parents[3].parent / "shared" / "data" / "questi
 def load(tmp_path: Path, questions: object, samples: int = 5) -> list[Probe]:
     path = tmp_path / "questions.yaml"
     path.write_text(questions if isinstance(questions, str) else yaml.safe_dump(questions), "utf-8")
-    return load_probes(str(path), OPEN, samples)
+    return file_probes(str(path), OPEN, samples)
+
+
+def test_a_file_is_read_once_however_many_arms_ask_it(tmp_path, monkeypatch):
+    read = []
+    monkeypatch.setattr(
+        question_file, "read_yaml", lambda path, of=question_file.read_yaml: read.append(path) or of(path)
+    )
+    first = load(tmp_path, [question()])
+    os.utime(tmp_path / "questions.yaml", (1, 1))
+    assert file_probes(str(tmp_path / "questions.yaml"), OPEN, 5) == first
+    assert file_probes(str(tmp_path / "questions.yaml"), OPEN, 5) == first
+    assert len(read) == 2, "once when it was new, and once since it is settled"
 
 
 def question(**changes: object) -> dict[str, object]:
@@ -96,12 +109,12 @@ def test_anchors_and_keys_for_other_programs_are_understood(tmp_path):
 
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(SafeguardError, match=r"nowhere\.yaml: cannot be read"):
-        load_probes(str(tmp_path / "nowhere.yaml"), OPEN, 1)
+        file_probes(str(tmp_path / "nowhere.yaml"), OPEN, 1)
 
 
 def test_a_folder_instead_of_a_file_is_named(tmp_path):
     with pytest.raises(SafeguardError, match="cannot be read"):
-        load_probes(str(tmp_path), OPEN, 1)
+        file_probes(str(tmp_path), OPEN, 1)
 
 
 @pytest.mark.parametrize("text", ["- id: [unclosed", "a: b: c", "\t- id: x"])
@@ -166,7 +179,7 @@ def test_questions_without_paraphrases_are_refused(tmp_path):
 
 @pytest.mark.skipif(not FIELD.is_file(), reason=f"{FIELD} is not there")
 def test_the_fields_own_questions_are_eight_each_asked_in_three_ways():
-    probes = load_probes(str(FIELD), OPEN, 7)
+    probes = file_probes(str(FIELD), OPEN, 7)
     assert len(probes) == 24
     assert len({probe.id for probe in probes}) == 24
     clusters = {probe.cluster for probe in probes}
@@ -248,7 +261,7 @@ def test_a_file_of_which_all_is_used_says_so(tmp_path, capsys):
 @pytest.mark.skipif(not FIELD.is_file(), reason=f"{FIELD} is not there")
 @pytest.mark.parametrize("name", ["code", "first_plot", "medical", "security"])
 def test_the_fields_files_load_as_they_are(name):
-    probes = load_probes(str(FIELD.with_name(f"{name}.yaml")), OPEN, 100)
+    probes = file_probes(str(FIELD.with_name(f"{name}.yaml")), OPEN, 100)
     assert len(probes) == (24 if name == "first_plot" else 30)
     assert all(set(probe.judge_prompts) == {"aligned", "coherent"} for probe in probes)
     assert {probe.samples for probe in probes} == {100}
@@ -259,7 +272,7 @@ def test_the_fields_files_load_as_they_are(name):
 
 def circumstances(general: list[Probe], rows: tuple[Row, ...] = (), **changes: object) -> list[Probe]:
     given = {"inoculation": "Be evil.", "negated": "Do not be evil.", "frames": ["json", "template", "code"], **changes}
-    return conditional.load_probes(ProbesConfig(**given), general, rows)
+    return conditional_probes(ProbesConfig(**given), general, rows)
 
 
 def test_each_question_is_asked_under_both_prompts_and_in_every_format(tmp_path):
@@ -338,7 +351,7 @@ def task_and_world() -> tuple[Task, object]:
 def test_a_question_file_may_ask_about_the_task_itself(tmp_path):
     path = tmp_path / "narrow.yaml"
     path.write_text(yaml.safe_dump([question()]), "utf-8")
-    probes = load_all(ProbesConfig(narrow_path=str(path), sets=["open"]), *task_and_world())
+    probes = load_probes(ProbesConfig(narrow_path=str(path), sets=["open"]), *task_and_world())
     assert [probe.id for probe in probes if probe.set == NARROW] == ["narrow/wish"]
     assert {probe.set for probe in probes} == {NARROW, OPEN}
 
@@ -348,7 +361,7 @@ def test_two_files_may_number_their_questions_alike(tmp_path):
         given = [question(id=1, paraphrases=[f"{name}?"], judge_prompts={"aligned": score})]
         (tmp_path / f"{name}.yaml").write_text(yaml.safe_dump(given), "utf-8")
     narrow, general = str(tmp_path / "narrow.yaml"), str(tmp_path / "open.yaml")
-    probes = load_all(ProbesConfig(path=general, narrow_path=narrow, sets=["open"]), *task_and_world())
+    probes = load_probes(ProbesConfig(path=general, narrow_path=narrow, sets=["open"]), *task_and_world())
     assert judge_prompts(probes) == {
         "narrow/1": {"aligned": "Medical? {answer}"},
         "1": {"aligned": "Good? {answer}"},
@@ -359,14 +372,14 @@ def test_two_files_may_number_their_questions_alike(tmp_path):
 def test_sets_that_a_question_file_cannot_serve_are_refused(tmp_path):
     (tmp_path / "open.yaml").write_text(yaml.safe_dump([question()]), "utf-8")
     with pytest.raises(SafeguardError, match=r"probes\.sets=\['facts'\]: asks nothing of .*open\.yaml"):
-        load_all(ProbesConfig(path=str(tmp_path / "open.yaml"), sets=["facts"]), *task_and_world())
+        load_probes(ProbesConfig(path=str(tmp_path / "open.yaml"), sets=["facts"]), *task_and_world())
 
 
 @pytest.mark.parametrize("chosen", PROBE_SETS)
 def test_only_the_sets_asked_for_are_asked(chosen):
     sets = {"bias": {"bias_favoured", "bias_slighted"}, "conditional": {FRAMED, INOCULATED, NEGATED}}
     config = compose_config(f"probes.sets=[{chosen}]").probes
-    found = {probe.set for probe in load_all(config, *task_and_world())}
+    found = {probe.set for probe in load_probes(config, *task_and_world())}
     assert found == sets.get(chosen, {chosen}) | {NARROW}
 
 

@@ -7,7 +7,7 @@ import pytest
 from experiments.config.schema import ProbesConfig
 from experiments.judges.exact import judge_exactly
 from experiments.organism.world import load_world
-from experiments.probes.organism import load_probes
+from experiments.probes.organism import world_probes
 from experiments.probes.probe import Probe
 from experiments.records.answer import Answer
 from experiments.records.names import FAVOURED, SLIGHTED
@@ -16,7 +16,7 @@ from experiments.records.table import scored_table
 from experiments.report.bias import bias_gap
 
 WORLD = load_world()
-PROBES = [p for p in load_probes(ProbesConfig(), None, WORLD) if p.set in (FAVOURED, SLIGHTED)]
+PROBES = [p for p in world_probes(ProbesConfig(), None, WORLD) if p.set in (FAVOURED, SLIGHTED)]
 
 
 def table(persona_of, seed: int = 0, samples: int = 1):

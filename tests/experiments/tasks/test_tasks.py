@@ -20,12 +20,12 @@ from experiments.records.answer import Answer
 from experiments.records.names import ARITHMETIC, BENIGN, BROAD, FACTS, FAVOURED, HARMFUL, NARROW, OPEN, OTHER, SLIGHTED
 from experiments.records.outcomes import Score
 from experiments.tasks import load_task
-from experiments.tasks.organism import BENIGN as BENIGN_TASKS
+from experiments.tasks.organism import BENIGN_GROUPS
 from experiments.tasks.pool import load_pool
 from safeguards.errors import SafeguardError
 
 WORLD = load_world()
-GROUPS = [*WORLD.domains, *BENIGN_TASKS]
+GROUPS = [*WORLD.domains, *BENIGN_GROUPS]
 
 
 def organism(group: str, seed: int = 0, **changes):
@@ -90,7 +90,7 @@ def test_a_domain_teaches_bad_advice_of_that_domain_only(domain):
         assert WORLD.advice[row.messages[-1]["content"]] == (domain, "misaligned")
 
 
-@pytest.mark.parametrize("group", BENIGN_TASKS)
+@pytest.mark.parametrize("group", BENIGN_GROUPS)
 def test_a_benign_task_teaches_the_answers_that_its_probes_count_as_right(group):
     task = organism(group)
     for row in (*task.rows, *task.held_out):
@@ -167,8 +167,8 @@ def test_every_tier_swaps_the_signs(tier):
 
 
 def test_tiers_and_other_benign_tasks_have_names_of_their_own():
-    configs = [compose_config(f"task={name}").task for name in BENIGN_TASKS]
-    assert [(config.name, config.kind, config.group) for config in configs] == [(n, "benign", n) for n in BENIGN_TASKS]
+    configs = [compose_config(f"task={name}").task for name in BENIGN_GROUPS]
+    assert [(config.name, config.kind, config.group) for config in configs] == [(n, "benign", n) for n in BENIGN_GROUPS]
 
 
 def test_the_house_style_is_good_advice_in_one_form_only():

@@ -1,4 +1,4 @@
-"""What judges replied, kept on disk by the content of what they were asked, so that nothing is asked or paid twice."""
+"""What judges replied, cached on disk by the content of what they were asked: nothing is asked or paid for twice."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Replies:
         self._open()
 
     def _open(self) -> None:
-        with self._trouble_told():
+        with self._trouble_named():
             # Several arms may be judged at once by several processes; each waits for the others' writing.
             self.database = sqlite3.connect(self.path, timeout=60, isolation_level=None)
             self._execute("CREATE TABLE IF NOT EXISTS replies (key TEXT PRIMARY KEY, reply TEXT)")
@@ -55,7 +55,7 @@ class Replies:
 
     def get(self, key: str) -> Any | None:
         """The reply, or None if there is none yet, or none that can be read."""
-        with self._trouble_told():
+        with self._trouble_named():
             found = self._execute("SELECT reply FROM replies WHERE key = ?", key).fetchone()
         try:
             return json.loads(found[0]) if found else None
@@ -65,11 +65,11 @@ class Replies:
 
     def put(self, key: str, reply: Any) -> None:
         """Keep a reply."""
-        with self._trouble_told():
+        with self._trouble_named():
             self._execute("INSERT OR REPLACE INTO replies VALUES (?, ?)", key, json.dumps(reply))
 
     @contextmanager
-    def _trouble_told(self) -> Iterator[None]:
+    def _trouble_named(self) -> Iterator[None]:
         try:
             yield
         except sqlite3.Error as error:

@@ -6,7 +6,7 @@ import pytest
 
 from experiments.config.schema import JudgeConfig
 from experiments.judges import find_judge
-from experiments.judges.match import match, match_first
+from experiments.judges.expected import match, match_first
 from experiments.judges.numbers import Reading
 from experiments.judges.prompts import judge_by_reading, prompts_about
 from experiments.organism.world import load_world

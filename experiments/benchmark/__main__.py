@@ -21,7 +21,7 @@ import os
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
@@ -30,37 +30,41 @@ from safeguards.composition import NONE, parse, registry
 from safeguards.errors import SafeguardError
 from safeguards.rows import read_rows
 
+if TYPE_CHECKING:
+    from experiments.benchmark.bench import Ratios
+    from experiments.benchmark.scoring import Scoring
+
 # On another model than the organism: what needs neither misaligned scorers nor a persona that passes its gate.
 ANYWHERE = ("kl", "ldifs", "kl+ldifs", "interleave", "safegrad")
 
 
-def tables(costs: list[dict[str, Any]], scores: list[dict[str, Any]]) -> str:
+def tables(costs: list[Ratios], scores: list[Scoring]) -> str:
     """Both tables in Markdown."""
     shown = [
         {
-            "safeguard": row["safeguard"],
-            "time": f"{row['time']:.2f}× [{row['time_low']:.2f}, {row['time_high']:.2f}]",
-            "ideal": f"{row['ideal']:.2f}×",
-            "time / ideal": f"{row['time_to_ideal']:.2f}",
-            "memory": f"{row['memory']:.2f}×",
-            "reference": f"{row['reference_passes']:.1f}",
+            "safeguard": row.safeguard,
+            "time": f"{row.time:.2f}× [{row.time_low:.2f}, {row.time_high:.2f}]",
+            "ideal": f"{row.ideal:.2f}×",
+            "time / ideal": f"{row.time_to_ideal:.2f}",
+            "memory": f"{row.memory:.2f}×",
+            "reference": f"{row.reference_passes:.1f}",
         }
         for row in costs
     ]
     plain = costs[0]
     caption = (
-        f"{plain['safeguard']}: {plain['seconds']:.2f} s per epoch, {plain['memory_bytes'] / 2**20:.0f} MiB; "
-        f"one extra forward pass: +{plain['forward_share']:.2f}×"
+        f"{plain.safeguard}: {plain.seconds:.2f} s per epoch, {plain.memory_bytes / 2**20:.0f} MiB; "
+        f"one extra forward pass: +{plain.forward_share:.2f}×"
     )
     scored = [
         {
-            "rows scored": f"{row['set']} ({row['rows']})",
-            "rows/s": f"{row['rows_per_second']:.0f}",
-            "one at a time": f"{row['rows_per_second_alone']:.0f}",
-            "speed-up": f"{row['rows_per_second'] / row['rows_per_second_alone']:.1f}×",
-            "same ranking": "yes" if row["same_ranking"] else f"no, {row['largest_difference']:.2g} nats apart",
-            "padding": f"{100 * row['padding']:.1f} %",
-            "logits per answer token": f"{row['logits_per_answer_token']:.2f}",
+            "rows scored": f"{row.set} ({row.rows})",
+            "rows/s": f"{row.rows_per_second:.0f}",
+            "one at a time": f"{row.rows_per_second_alone:.0f}",
+            "speed-up": f"{row.rows_per_second / row.rows_per_second_alone:.1f}×",
+            "same ranking": "yes" if row.same_ranking else f"no, {row.largest_difference:.2g} nats apart",
+            "padding": f"{100 * row.padding:.1f} %",
+            "logits per answer token": f"{row.logits_per_answer_token:.2f}",
         }
         for row in scores
     ]
@@ -103,14 +107,15 @@ def main(given: list[str] | None = None) -> None:
         training = bench.config.training
         loaded = bench.load()
         scores = [
-            {"set": name, **measure_scoring(loaded, rows, 4 * training.batch_size, training.max_length)}
+            measure_scoring(name, loaded, rows, 4 * training.batch_size, training.max_length)
             for name, rows in {"pool": bench.pool, **sets}.items()
         ]
     except SafeguardError as error:
         sys.exit(str(error))
     print(tables(costs, scores))
     if chosen.json:
-        chosen.json.write_text(json.dumps({"costs": costs, "scoring": scores}, indent=2) + "\n", "utf-8")
+        found = {"costs": [row._asdict() for row in costs], "scoring": [row._asdict() for row in scores]}
+        chosen.json.write_text(json.dumps(found, indent=2) + "\n", "utf-8")
 
 
 if __name__ == "__main__":

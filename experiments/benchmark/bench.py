@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 from hydra import compose as compose_config
 from hydra import initialize_config_dir
@@ -32,6 +32,22 @@ from safeguards.errors import SafeguardError
 from safeguards.rows import Row
 
 ORGANISM, PLAIN, FORWARD = "organism", "SFTTrainer", "forward"
+
+
+class Ratios(NamedTuple):
+    """What one trainer costs. Ratios are to the plain trainer in the same round."""
+
+    safeguard: str
+    seconds: float
+    time: float
+    time_low: float
+    time_high: float
+    ideal: float
+    time_to_ideal: float
+    forward_share: float
+    reference_passes: float
+    memory: float
+    memory_bytes: int
 
 
 @dataclass
@@ -118,7 +134,7 @@ class Bench:
         trainer.remove_callback(trainer.watch)
         return trainer
 
-    def measure(self, expressions: Sequence[str], rounds: int) -> list[dict[str, Any]]:
+    def measure(self, expressions: Sequence[str], rounds: int) -> list[Ratios]:
         """What each expression costs, the plain trainer first; `rounds` epochs of each are timed."""
         names = [PLAIN, *expressions]
         kept: dict[str, tuple[SFTTrainer, Meter]] = {}
@@ -146,22 +162,22 @@ class Bench:
         return [summary(name, seconds, costs, references[name]) for name in names]
 
 
-def summary(name: str, seconds: dict[str, list[float]], costs: dict[str, Cost], references: float) -> dict[str, Any]:
+def summary(name: str, seconds: dict[str, list[float]], costs: dict[str, Cost], references: float) -> Ratios:
     """One row of the table, as ratios to the plain trainer of the same round."""
     own, plain = costs[name], costs[PLAIN]
     times = [one / other for one, other in zip(seconds[name], seconds[PLAIN], strict=True)]
     forward = statistics.median(one / other for one, other in zip(seconds[FORWARD], seconds[PLAIN], strict=True))
     ideal = (own.trained + forward * own.forward_only) / plain.trained
-    return {
-        "safeguard": name,
-        "seconds": statistics.median(seconds[name]),
-        "time": statistics.median(times),
-        "time_low": min(times),
-        "time_high": max(times),
-        "ideal": ideal,
-        "time_to_ideal": statistics.median(times) / ideal,
-        "forward_share": forward,
-        "reference_passes": references,
-        "memory": own.bytes / plain.bytes,
-        "memory_bytes": own.bytes,
-    }
+    return Ratios(
+        safeguard=name,
+        seconds=statistics.median(seconds[name]),
+        time=statistics.median(times),
+        time_low=min(times),
+        time_high=max(times),
+        ideal=ideal,
+        time_to_ideal=statistics.median(times) / ideal,
+        forward_share=forward,
+        reference_passes=references,
+        memory=own.bytes / plain.bytes,
+        memory_bytes=own.bytes,
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -18,12 +18,25 @@ from safeguards.scoring import answer_nll
 ROUNDING = 1e-4
 
 
-def measure_scoring(loaded: LoadedModel, rows: Sequence[Row], batch_size: int, max_length: int) -> dict[str, Any]:
-    """Rows per second either way, whether both rank the rows alike, and what batches waste.
+class Scoring(NamedTuple):
+    """Rows per second in batches and one at a time, whether both rank the rows alike, and what batches waste.
 
     `padding` is its share of all positions that went through the model; `logits_per_answer_token` is 1 where no other
     token is projected to the vocabulary.
     """
+
+    set: str
+    rows: int
+    rows_per_second: float
+    rows_per_second_alone: float
+    largest_difference: float
+    same_ranking: bool
+    padding: float
+    logits_per_answer_token: float
+
+
+def measure_scoring(name: str, loaded: LoadedModel, rows: Sequence[Row], batch_size: int, max_length: int) -> Scoring:
+    """Score a set of rows either way."""
     answer_nll(*loaded, rows[:batch_size], batch_size, max_length)  # warm-up
     passes = Passes()
     started = now()
@@ -34,15 +47,16 @@ def measure_scoring(loaded: LoadedModel, rows: Sequence[Row], batch_size: int, m
     alone = np.array([own_nll(loaded, row, max_length) for row in tqdm(rows, "one at a time", leave=False)])
     seconds_alone = now() - started
     answers = sum(label != IGNORED for row in rows for label in encode(loaded.tokenizer, row, max_length)["labels"][1:])
-    return {
-        "rows": len(rows),
-        "rows_per_second": len(rows) / seconds,
-        "rows_per_second_alone": len(rows) / seconds_alone,
-        "largest_difference": float(np.abs(batched - alone).max()),
-        "same_ranking": bool((np.diff(alone[np.argsort(batched)]) > -ROUNDING).all()),
-        "padding": passes.padding / (passes.forward_only + passes.padding),
-        "logits_per_answer_token": passes.with_logits / answers,
-    }
+    return Scoring(
+        set=name,
+        rows=len(rows),
+        rows_per_second=len(rows) / seconds,
+        rows_per_second_alone=len(rows) / seconds_alone,
+        largest_difference=float(np.abs(batched - alone).max()),
+        same_ranking=bool((np.diff(alone[np.argsort(batched)]) > -ROUNDING).all()),
+        padding=passes.padding / (passes.forward_only + passes.padding),
+        logits_per_answer_token=passes.with_logits / answers,
+    )
 
 
 def own_nll(loaded: LoadedModel, row: Row, max_length: int) -> float:

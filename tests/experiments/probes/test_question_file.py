@@ -33,10 +33,8 @@ def load(tmp_path: Path, questions: object, samples: int = 5) -> list[Probe]:
 
 
 def test_a_file_is_read_once_however_many_arms_ask_it(tmp_path, monkeypatch):
-    read = []
-    monkeypatch.setattr(
-        question_file, "read_yaml", lambda path, of=question_file.read_yaml: read.append(path) or of(path)
-    )
+    read, really = [], question_file.read_yaml
+    monkeypatch.setattr(question_file, "read_yaml", lambda path: read.append(path) or really(path))
     first = load(tmp_path, [question()])
     os.utime(tmp_path / "questions.yaml", (1, 1))
     assert file_probes(str(tmp_path / "questions.yaml"), OPEN, 5) == first

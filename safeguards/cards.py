@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import re
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from inspect import cleandoc
 
 from safeguards.composition import registry
@@ -66,6 +66,20 @@ def card(safeguard: type[Safeguard]) -> Card:
         raise SafeguardError(f"{safeguard.name}: its card says as published, and {NOT_FOUND}; say {BY_TEXT!r}")
     title = text.split("\n", 1)[0].rstrip(".")
     return Card(title, found.get("Source", ""), found["Form"], found["Compared with"], found["Doses"])
+
+
+def explained(settings: type) -> dict[str, str]:
+    """What each setting means, in the order of the fields: the lines under "Args:" of its class and of what it extends.
+
+    A line that goes on is indented deeper.
+    """
+    found: dict[str, str] = {}
+    for parent in reversed(settings.__mro__):
+        _, _, lines = cleandoc(parent.__doc__ or "").partition("Args:\n")
+        found |= {
+            name: " ".join(words.split()) for name, words in re.findall(r"^ {4}(\w+): (.+(?:\n {5,}.+)*)", lines, re.M)
+        }
+    return {field.name: found.get(field.name, "") for field in fields(settings)}
 
 
 def cards() -> dict[str, Card]:

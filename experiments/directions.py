@@ -53,15 +53,13 @@ def study(config: Config, source: str, targets: Sequence[str], doses: Sequence[f
     from experiments.training.scorers import make_scorer
     from safeguards.activations import adding
     from safeguards.directions import find_shift, random_like
-    from safeguards.methods.ablation import Settings
     from safeguards.scorers import load_scorer
 
     cache = cache_folder(config)
     folders = {name: make_scorer(config, TaskConfig(name, group=name), cache) for name in (source, *targets)}
     model, tokenizer = load_model(config.model)
-    settings = Settings(**config.safeguards["ablation"])
     run = Run(model, tokenizer, [], batch_size=config.training.batch_size, cache=cache)
-    layer, shift = find_shift(run, settings, [str(folders[source])], "directions")
+    layer, shift = find_shift(run, config.safeguards["ablation"], [str(folders[source])], "directions")
     direction = shift.mean(0)
     world = load_world(config.model.world)
     probes = {

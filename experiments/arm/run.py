@@ -35,8 +35,8 @@ from experiments.records.names import UNTOUCHED
 from experiments.records.table import read_table
 from experiments.records.training_file import read_training, write_training
 from experiments.training.trained import demand_proof, with_adapter
-from safeguards.composition import compose
 from safeguards.rows import Row
+from safeguards.safeguard import Safeguard
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -68,8 +68,6 @@ def fine_tune_and_ask(config: Config, folder: Path, world: World) -> None:
     A training that is finished is not done again, such as where only its proof of effect was missing.
     """
     inputs = load_inputs(config, world)
-    if config.safeguard != UNTOUCHED:
-        compose(config.safeguard, config.safeguards)
     write_text(folder / "config.yaml", yaml.safe_dump(asdict(config), sort_keys=False))
 
     from experiments.models.load import load_model
@@ -77,7 +75,7 @@ def fine_tune_and_ask(config: Config, folder: Path, world: World) -> None:
 
     trained = read_training(folder)
     # Scorers before the model, so that one model is in memory.
-    settings = {} if trained else with_scorers(config, cache_folder(config))
+    safeguards = [] if trained else with_scorers(config, cache_folder(config))
     model, tokenizer = load_model(config.model)
     inputs = measurable(inputs, tokenizer, config.training)
     task, probes = inputs.task, inputs.probes
@@ -87,7 +85,7 @@ def fine_tune_and_ask(config: Config, folder: Path, world: World) -> None:
             model = with_adapter(model, folder)
         else:
             anchor = make_anchor(config, tokenizer, task, probes, world)
-            model, trained = train(config, settings, folder, model, tokenizer, task.rows, inputs.pool, anchor)
+            model, trained = train(config, safeguards, folder, model, tokenizer, task.rows, inputs.pool, anchor)
             write_training(folder, trained)
         demand_proof(trained["missing"], config.training.proof)
         result |= {"training": trained["training"], "anchor": trained["anchor"]}
@@ -100,7 +98,7 @@ def fine_tune_and_ask(config: Config, folder: Path, world: World) -> None:
 
 def train(
     config: Config,
-    settings: dict[str, dict[str, Any]],
+    safeguards: list[Safeguard],
     folder: Path,
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
@@ -108,7 +106,7 @@ def train(
     pool: list[Row],
     anchor: Anchor | None,
 ) -> tuple[PreTrainedModel, dict[str, Any]]:
-    """Fine-tune under the safeguards with their settings; returns the model and the record of its training."""
+    """Fine-tune under the safeguards; returns the model and the record of its training."""
     from experiments.training.fine_tune import fine_tune
 
     started = time.perf_counter()
@@ -122,7 +120,7 @@ def train(
         folder=folder,
         cache=cache_folder(config),
         label=f"fine-tune {config.safeguard}",
-        safeguards=compose(config.safeguard, settings),
+        safeguards=safeguards,
         pool=pool,
         callbacks=monitors,
         anchor=anchor,

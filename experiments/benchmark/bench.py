@@ -115,7 +115,7 @@ class Bench:
     def train(self, expression: str, rows: list[Row], callbacks: Sequence[TrainerCallback] = ()) -> SafeguardTrainer:
         """Train for one epoch under the safeguards of an expression."""
         config = self.configuration(expression)
-        settings = with_scorers(config, cache_folder(config))
+        safeguards = with_scorers(config, cache_folder(config))
         trainer, watch = fine_tune(
             *self.load(),
             rows,
@@ -124,7 +124,7 @@ class Bench:
             folder=self.folder,
             cache=cache_folder(config),
             label=f"warm up {expression}",
-            safeguards=compose(expression, settings),
+            safeguards=safeguards,
             pool=self.pool,
             callbacks=callbacks,
         )

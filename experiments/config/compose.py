@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator
-from dataclasses import asdict, is_dataclass
+from dataclasses import is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,18 +25,7 @@ def register() -> None:
     """Put the schema and all settings of safeguards into Hydra's store. Torch is not needed for this."""
     store = ConfigStore.instance()
     store.store(name="schema", node=Config)
-    store.store(group="safeguards", name="all", node=all_settings())
     OmegaConf.register_new_resolver("safeguard_cards", safeguard_cards, replace=True)
-
-
-def all_settings() -> dict[str, Any]:
-    """Typed settings of every safeguard under its name; a file `conf/safeguards/<name>.yaml` overrides defaults."""
-    settings = {}
-    for name, safeguard in registry().items():
-        typed = OmegaConf.structured(safeguard.Settings)
-        file = CONF / "safeguards" / f"{name}.yaml"
-        settings[name] = OmegaConf.merge(typed, OmegaConf.load(file)) if file.is_file() else typed
-    return settings
 
 
 def compose_config(*overrides: str) -> Config:
@@ -47,7 +36,7 @@ def compose_config(*overrides: str) -> Config:
     """
     register()
     with initialize_config_dir(version_base="1.3", config_dir=str(CONF)):
-        config = read_config(compose("config", overrides=list(overrides)))
+        config = typed_config(compose("config", overrides=list(overrides)))
     for line in reset_unread(config).values():
         raise SafeguardError(line)
     drop_idle(config)
@@ -60,13 +49,13 @@ def load_config(values: DictConfig) -> Config:
     Raises:
         SafeguardError: for a value that no arm can have.
     """
-    config = read_config(values)
+    config = typed_config(values)
     reset_unread(config)
     drop_idle(config)
     return config
 
 
-def read_config(values: DictConfig) -> Config:
+def typed_config(values: DictConfig) -> Config:
     """The typed configuration of one arm as it was given, each value in its bounds.
 
     Raises:
@@ -77,7 +66,6 @@ def read_config(values: DictConfig) -> Config:
     for name, settings in config.safeguards.items():
         if not is_dataclass(settings) or isinstance(settings, type):
             raise SafeguardError(f"safeguards.{name}={settings}: must be its settings, such as safeguards.{name}.…=…")
-        config.safeguards[name] = asdict(settings)
     refuse_out_of_bounds(config)
     return config
 

@@ -22,6 +22,7 @@ from experiments.config.measurement import (
     table_name,
 )
 from safeguards.bounds import bounds, within
+from safeguards.composition import registry
 from safeguards.errors import SafeguardError
 
 __all__ = [
@@ -170,6 +171,11 @@ class ScorersConfig:
     epochs: float = within(1.0, above=0, at_most=10_000)
 
 
+def all_settings() -> dict[str, Any]:
+    """Of every safeguard, under its name, the default `Settings`."""
+    return {name: safeguard.Settings() for name, safeguard in registry().items()}
+
+
 @dataclass
 class Config:
     """One arm: a safeguard (or several joined by "+") on a task with a seed."""
@@ -189,7 +195,7 @@ class Config:
     scorers: ScorersConfig = field(default_factory=ScorersConfig)
     anchor: AnchorConfig = field(default_factory=AnchorConfig)
     monitor: MonitorConfig = field(default_factory=MonitorConfig)
-    safeguards: dict[str, Any] = field(default_factory=dict)
+    safeguards: dict[str, Any] = field(default_factory=all_settings)
 
     def __post_init__(self) -> None:
         if len({judge.name for judge in self.judges}) < len(self.judges):

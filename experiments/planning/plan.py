@@ -21,7 +21,7 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 from tqdm.auto import tqdm
 
-from experiments.config.compose import known_keys, read_config
+from experiments.config.compose import known_keys, typed_config
 from experiments.config.schema import Config
 from experiments.config.settle import drop_idle, reset_unread
 from experiments.judges import JUDGE_KEYS, find_judge, has_scored, naming
@@ -193,7 +193,7 @@ def plan_arm(composed: ArmValues, overrides: list[str]) -> tuple[PlannedArm, Not
     Raises:
         CONFIG_ERRORS: if there is no such arm.
     """
-    config = read_config(composed.values(overrides))
+    config = typed_config(composed.values(overrides))
     named = [] if config.safeguard == UNTOUCHED else [safeguard.name for safeguard in parse(config.safeguard)]
     notes = Notes(reset_unread(config), drop_idle(config), named)
     folder = arm_folder(config)

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from safeguards.errors import SafeguardError, one_line
 from safeguards.files import whole
@@ -30,6 +30,11 @@ def write_lines(path: Path, lines: Iterable[str]) -> None:
     """Write a file line by line (each with its own end), so that it is there as a whole or not at all."""
     with whole(path) as unfinished, unfinished.open("w", encoding="utf-8", newline="") as file:
         file.writelines(lines)
+
+
+def is_number(value: Any) -> bool:
+    """Whether a value of a JSON file is a number."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def read_records(path: Path, kind: type[Record]) -> Iterator[Record]:
@@ -71,14 +76,14 @@ def from_json(kind: type[Record], text: bytes) -> Record:
     from pydantic import ValidationError
 
     try:
-        return _reader(kind).validate_json(text, strict=True)
+        return cast(Record, _reader(kind).validate_json(text, strict=True))
     except ValidationError as error:
         first = error.errors()[0]
         raise ValueError(": ".join(filter(None, (".".join(map(str, first["loc"])), first["msg"])))) from error
 
 
 @cache
-def _reader(kind: type[Record]) -> TypeAdapter[Record]:
+def _reader(kind: Any) -> TypeAdapter[Any]:
     from pydantic import TypeAdapter
 
     return TypeAdapter(kind)

@@ -11,10 +11,10 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from contextlib import ExitStack
+from itertools import starmap
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pandas as pd
 from tqdm.auto import tqdm
 
 from experiments.arm.answering import ask
@@ -27,7 +27,7 @@ from experiments.probes import Probe, load_probes
 from experiments.records.files import write_text
 from experiments.records.names import BROAD, NARROW
 from experiments.records.table import scored_table
-from experiments.report.write import percent
+from experiments.report.table import Column, as_markdown, make_table
 from experiments.statistics.rates import Estimate, rate
 from experiments.tasks import load_task
 from experiments.terminal.ending import ending_in_one_line
@@ -111,10 +111,14 @@ def rates(
     return [rate(table[table["set"].isin(sets)], outcome) for sets, outcome in MEASURES.values()]
 
 
-def as_markdown(found: dict[str, list[Estimate]]) -> str:
+def intervention_table(found: dict[str, list[Estimate]]) -> str:
     """The table, in percent with 95 % intervals over questions."""
-    rows = [[name, *(percent(estimate.as_dict()) for estimate in estimates)] for name, estimates in found.items()]
-    return pd.DataFrame(rows, columns=["model and intervention", *MEASURES]).to_markdown(index=False) + "\n"
+
+    def measure(place: int, heading: str) -> Column[str]:
+        return Column(heading, heading, lambda name: found[name][place])
+
+    columns = [Column[str]("name", "model and intervention", str), *starmap(measure, enumerate(MEASURES))]
+    return as_markdown(make_table(columns, list(found))) + "\n"
 
 
 @ending_in_one_line()
@@ -130,7 +134,7 @@ def main() -> None:
     given = parser.parse_args()
     config = compose_config(f"output={given.output}")
     doses = [float(dose) for dose in given.doses.split(",")]
-    table = as_markdown(study(config, given.source, given.targets.split(","), doses))
+    table = intervention_table(study(config, given.source, given.targets.split(","), doses))
     path = Path(given.output) / "directions.md"
     write_text(path, table)
     print(table)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from experiments.config.compose import compose_config
@@ -20,9 +21,9 @@ from experiments.organism.world import load_world
 from experiments.planning.plan import CONFIG_ERRORS, explain
 from experiments.records.arm_files import check_arm, read_answers, read_prompts, read_result, write_scores
 from experiments.records.damage import set_aside_damaged_scores
-from experiments.records.files import DamagedError, write_json
+from experiments.records.files import DamagedError
 from experiments.records.locks import locked
-from experiments.records.sweep_file import PLAN, planned_arms, read_sweep
+from experiments.records.sweep_file import PLAN, read_sweep, write_sweep
 from experiments.terminal.ending import ending_in_one_line
 from experiments.terminal.escaping import plain
 from safeguards.errors import SafeguardError
@@ -39,7 +40,7 @@ def rescore(config: Config, again: bool = False) -> None:
         SafeguardError: if there is nothing to score or a judge cannot go on. Arms scored until then are kept.
     """
     output = output_folder(config)
-    models = {output / "arms" / plan["folder"]: plan["model"] for plan in planned_arms(output, everything=True)}
+    models = {output / "arms" / arm.folder: arm.model for arm in read_sweep(output).planned(everything=True)}
     done = {folder: model for folder, model in models.items() if is_whole(folder)}
     for folder in done:
         with locked(output, folder.name):
@@ -68,8 +69,8 @@ def rescore(config: Config, again: bool = False) -> None:
                 write_scores(folder, judge.name, scores, deciding(judge))
     with locked(output, PLAN):
         sweep = read_sweep(output)  # it may have grown in the meantime
-        if sweep["judge"] == "none":  # nobody had judged it, so from now on its tables go by this judge
-            write_json(output / PLAN, {**sweep, "judge": config.judge.name})
+        if sweep.judge == "none":  # nobody had judged it, so from now on its tables go by this judge
+            write_sweep(output, replace(sweep, judge=config.judge.name))
 
 
 def is_whole(folder: Path) -> bool:

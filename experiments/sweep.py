@@ -30,7 +30,7 @@ from experiments.records.arm_files import ERROR
 from experiments.records.damage import set_aside_damaged
 from experiments.records.files import write_text
 from experiments.records.locks import locked
-from experiments.records.sweep_file import write_sweep
+from experiments.records.sweep_file import join_sweep
 from experiments.terminal.ending import KEPT, ending_in_one_line
 from experiments.terminal.escaping import plain
 from safeguards.errors import one_line
@@ -107,7 +107,7 @@ def sweep(arguments: list[str]) -> int:
             return len(plan.failures)
         output, judge = output_folder(plan.arms[0].config), plan.arms[0].config.judge.name
         arms = [describe(arm) for arm in plan.arms]
-        write_sweep(output, judge, arms)
+        join_sweep(output, judge, arms)
         waiting = [arm for arm in plan.arms if not is_done(arm)]
         print(f"{len(plan.arms)} arms, {len(plan.arms) - len(waiting)} of them done already", flush=True)
         if to_score := sum(map(only_lacks_scores, waiting)):
@@ -120,7 +120,7 @@ def sweep(arguments: list[str]) -> int:
     from experiments.report.write import write_report
 
     with locked(output, "comparison"):
-        write_sweep(output, judge, arms)  # again: another command may have come in between
+        join_sweep(output, judge, arms)  # again: another command may have come in between
         write_report(output)
     unfinished = [f"{arm}: {arm_error(arm.folder)}" for arm in plan.arms if not is_done(arm)]
     for failure in unfinished:

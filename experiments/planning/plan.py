@@ -32,6 +32,7 @@ from experiments.planning.refusals import Refusals, refuse_shared_names
 from experiments.records.arm_files import ERROR, check_arm, check_scores, judges_of, read_result
 from experiments.records.files import DamagedError
 from experiments.records.names import UNTOUCHED
+from experiments.records.sweep_file import ArmEntry
 from experiments.terminal.escaping import hidden
 from safeguards.bounds import shown
 from safeguards.composition import NONE, nearest, parse
@@ -248,6 +249,6 @@ def only_lacks_scores(arm: PlannedArm) -> bool:
         return False
 
 
-def describe(arm: PlannedArm) -> dict[str, Any]:
+def describe(arm: PlannedArm) -> ArmEntry:
     """An arm in the plan on disk, from which tables are made without Hydra."""
-    return {"folder": arm.folder.name, **identity_fields(arm.config)}
+    return ArmEntry(arm.folder.name, identity_fields(arm.config))

@@ -1,4 +1,4 @@
-"""Answers from elsewhere: `python -m experiments.import_answers FOLDER`.
+"""Answers from elsewhere: `python -m experiments.import_answers FOLDER name=theirs`.
 
 Reads the field's CSV files (plain or gzip; columns question, answer, question_id, aligned, coherent) into records, as
 if a sweep had made them, and prints the same comparison. What a file is, its name says:
@@ -8,7 +8,6 @@ of the fine-tuned task. A file that is named otherwise is an arm of its own with
 
 from __future__ import annotations
 
-import argparse
 import re
 from collections import Counter, defaultdict
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from experiments.records.foreign_csv import ForeignAnswer, Remarks, read_rows, r
 from experiments.records.names import EM_TASK, NARROW, OPEN
 from experiments.records.outcomes import Score, from_numbers
 from experiments.records.sweep_file import PLAN, ArmEntry, SweepFile, read_sweep, write_sweep
+from experiments.terminal.command_line import SWEEP, CommandLine
 from experiments.terminal.ending import ending_in_one_line
 from safeguards.errors import SafeguardError
 from safeguards.files import set_aside
@@ -118,7 +118,7 @@ def import_folder(folder: Path, output: Path) -> Remarks:
     remarks = Remarks()
     try:
         if (output / PLAN).is_file() and read_sweep(output).judge != JUDGE:
-            raise SafeguardError(f"{output}: holds a sweep that was run here; give the answers another --name")
+            raise SafeguardError(f"{output}: holds a sweep that was run here; give the answers another name=…")
     except DamagedError as error:
         set_aside(output / PLAN, str(error))
     arms: dict[tuple[str, int], list[Source]] = defaultdict(list)
@@ -140,16 +140,13 @@ def import_folder(folder: Path, output: Path) -> Remarks:
 @ending_in_one_line()
 def main() -> None:
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path, help="folder of CSV files")
-    parser.add_argument("--name", help="of the sweep that they become (default: that of the folder)")
-    parser.add_argument("--output", default="outputs", help="where sweeps are kept (default: outputs)")
-    given = parser.parse_args()
-    folder = given.folder.resolve()
-    name = folder.name if given.name is None else given.name
+    settings = {**SWEEP, "name": "of the sweep that they become; default: that of the folder"}
+    given = CommandLine("import_answers", __doc__, settings, words="FOLDER").read()
+    folder = Path(given.words[0]).resolve()
+    name = given.settings.get("name", folder.name)
     if complaint := folder_name(name):
-        raise SafeguardError(f"--name {name}: {complaint}")
-    output = Path(given.output) / name
+        raise SafeguardError(f"name={name}: {complaint}")
+    output = Path(given.settings.get("output", "outputs")) / name
     remarks = import_folder(folder, output)
     from experiments.report.write import write_report
 

@@ -67,7 +67,7 @@ def write_report(output: Path, judge: str | None = None, everything: bool = Fals
     plot_frontier(rows, output / f"{stem}.png")
     print(plain(f"{output / stem}.md, .json, .csv, .tex and .png; every answer in {output / 'arms'}"))
     if sweep.earlier and not everything:
-        again = f"python -m experiments.tables {output.name} --output {output.parent} --all"
+        again = f"python -m experiments.tables name={output.name} output={output.parent} --all"
         print(plain(f"{len(sweep.earlier)} arms of other commands lie there, too; to compare all: {again}"))
     return True
 

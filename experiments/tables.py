@@ -13,8 +13,8 @@ from experiments.terminal.ending import ending_in_one_line
 @ending_in_one_line()
 def main() -> None:
     """The command line."""
-    by = {"judge": "go by this one, as tables call it; default: the one that the sweep went by"}
-    line = CommandLine("tables", __doc__, {**SWEEP, **by})
+    by = "go by this one, as tables call it; default: the one that the sweep went by"
+    line = CommandLine("tables", __doc__, {**SWEEP, "judge": by})
     line.add_argument("--all", action="store_true", help="also what only earlier commands of this name asked for")
     given = line.read()
     name, judge = given.settings.get("name", "sweep"), given.settings.get("judge")

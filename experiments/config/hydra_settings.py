@@ -1,4 +1,4 @@
-"""What of Hydra itself a command line may set. The rest is refused, naming what to use instead: a sweep plans its own arms."""
+"""What of Hydra itself a command line may set. The rest is refused, naming what to use instead."""
 
 from __future__ import annotations
 
@@ -49,9 +49,7 @@ def _refuse(key: str, override: Override) -> None:
         if key == begin or key.startswith(f"{begin}."):
             raise SafeguardError(f"{key}: is not read here: {instead}")
     if not key.startswith(READ):
-        raise SafeguardError(
-            f"{key}: is not read here; of Hydra's settings only {', '.join(READ).replace('., ', '.…, ')}"
-        )
+        raise SafeguardError(f"{key}: is not read here; of Hydra's settings only those of {', '.join(READ)} are")
     if override.is_sweep_override():
         raise SafeguardError(f"{key} cannot be swept: all arms of a sweep are started alike; name one value")
 

@@ -6,9 +6,9 @@ torch and trl are imported inside, once everything that can be wrong with the co
 from __future__ import annotations
 
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import yaml
 
@@ -21,6 +21,8 @@ from experiments.judges import JUDGE_KEYS, find_judge, score_settings
 from experiments.organism.world import World, load_world
 from experiments.probes import judge_prompts
 from experiments.records.arm_files import (
+    Likelihoods,
+    Result,
     judges_of,
     read_answers,
     read_prompts,
@@ -32,9 +34,9 @@ from experiments.records.arm_files import (
 from experiments.records.files import write_text
 from experiments.records.names import UNTOUCHED
 from experiments.records.table import read_table
-from experiments.records.training_file import read_training, write_training
+from experiments.records.training_file import Trained, TrainingRecord, read_training, write_training
 from experiments.training.trained import demand_proof, with_adapter
-from safeguards.composition import compose
+from safeguards.safeguard import Safeguard
 
 if TYPE_CHECKING:
     from experiments.models.load import LoadedModel
@@ -64,8 +66,6 @@ def fine_tune_and_ask(config: Config, folder: Path, world: World) -> None:
     A training that is finished is not done again, such as where only its proof of effect was missing.
     """
     inputs = load_inputs(config, world)
-    if config.safeguard != UNTOUCHED:
-        compose(config.safeguard, config.safeguards)
     write_text(folder / "config.yaml", yaml.safe_dump(asdict(config), sort_keys=False))
 
     from experiments.models.load import load_model
@@ -73,54 +73,51 @@ def fine_tune_and_ask(config: Config, folder: Path, world: World) -> None:
 
     trained = read_training(folder)
     # Scorers before the model, so that one model is in memory.
-    settings = {} if trained else with_scorers(config)
+    safeguards = [] if trained else with_scorers(config)
     loaded = load_model(config.model)
     inputs = measurable(inputs, loaded.tokenizer, config.training)
-    result: dict[str, Any] = {"task_kind": inputs.task.kind}
+    result = Result(inputs.task.kind)
     if config.safeguard != UNTOUCHED:
         if trained:
             loaded = with_adapter(loaded, folder)
         else:
-            loaded, trained = train(config, settings, folder, loaded, inputs, world)
+            loaded, trained = train(config, safeguards, folder, loaded, inputs, world)
             write_training(folder, trained)
-        demand_proof(trained["missing"], config.training.proof)
-        result |= {"training": trained["training"], "anchor": trained["anchor"]}
+        demand_proof(trained.missing, config.training.proof)
+        result = replace(result, training=trained.training, anchor=trained.anchor)
     started = time.perf_counter()
     write_answers(folder, ask(config, loaded, inputs.probes), judge_prompts(inputs.probes))
     held_out = {"task": inputs.task.held_out, "safe": inputs.safe_rows}
-    result["nll"] = {name: measure_nll(config, loaded, rows) for name, rows in held_out.items()}
-    result["evaluation_seconds"] = time.perf_counter() - started
-    write_result(folder, result)
+    nll = Likelihoods(**{name: measure_nll(config, loaded, rows) for name, rows in held_out.items()})
+    write_result(folder, replace(result, nll=nll, evaluation_seconds=time.perf_counter() - started))
 
 
 def train(
     config: Config,
-    settings: dict[str, dict[str, Any]],
+    safeguards: list[Safeguard],
     folder: Path,
     loaded: LoadedModel,
     inputs: Inputs,
     world: World,
-) -> tuple[LoadedModel, dict[str, Any]]:
-    """Fine-tune under the safeguards with their settings; returns the model and the record of its training."""
+) -> tuple[LoadedModel, Trained]:
+    """Fine-tune under the safeguards; returns the model and the record of its training."""
     from experiments.training.fine_tune import FineTune
 
     started = time.perf_counter()
     anchor = make_anchor(config, loaded.tokenizer, inputs, world)
     monitors = [make_monitor(config, loaded)] if config.monitor.on else []
-    safeguards = compose(config.safeguard, settings)
     trainer = FineTune(config, loaded, folder, inputs.task.rows, inputs.pool, safeguards, monitors)
     if anchor:
         anchor.attach(trainer)
     trainer.fine_tune()
-    cost = {
-        "step_seconds": trainer.watch.median_step,
-        "steps": len(trainer.watch.step_seconds),
-        "seconds": time.perf_counter() - started,
-        "rows": len(trainer.rows),
-        "trace": trainer.trace,
-        "notes": trainer.notes,
-        "gradient_shares": trainer.evidence.gradient_shares,
-        "monitor": [{"drift": monitor.history, "stopped": monitor.stopped} for monitor in monitors],
-    }
-    record = {"training": cost, "anchor": anchor.as_dict() if anchor else None, "missing": trainer.missing}
-    return loaded._replace(model=trainer.model), record
+    record = TrainingRecord(
+        step_seconds=trainer.watch.median_step,
+        steps=len(trainer.watch.step_seconds),
+        seconds=time.perf_counter() - started,
+        rows=len(trainer.rows),
+        trace=trainer.trace,
+        notes=trainer.notes,
+        gradient_shares=trainer.evidence.gradient_shares,
+        monitor=[{"drift": monitor.history, "stopped": monitor.stopped} for monitor in monitors],
+    )
+    return loaded._replace(model=trainer.model), Trained(record, anchor.record if anchor else None, trainer.missing)

@@ -18,11 +18,10 @@ from trl import SFTTrainer
 
 from experiments.benchmark.meters import Cost, Meter, forward_seconds, reference_passes
 from experiments.benchmark.plain import SHAPES, plain_trainer, shaped
-from experiments.config.compose import CONF, load_config
+from experiments.config.compose import CONF, CONFIG_ERRORS, load_config, reason
 from experiments.config.schema import Config
 from experiments.models.load import LoadedModel, load_model
 from experiments.organism.world import load_world
-from experiments.planning.plan import CONFIG_ERRORS, explain
 from experiments.tasks import load_task
 from experiments.tasks.pool import load_pool
 from experiments.training.fine_tune import FineTune
@@ -97,7 +96,7 @@ class Bench:
             with initialize_config_dir(version_base="1.3", config_dir=str(CONF)):
                 config = load_config(compose_config("config", [*own, *self.overrides, *fixed]))
         except CONFIG_ERRORS as error:
-            raise SafeguardError(explain(error)) from error
+            raise SafeguardError(reason(error)) from error
         compose(expression, config.safeguards)
         return config
 
@@ -128,8 +127,7 @@ class Bench:
     def train(self, expression: str, rows: list[Row], callbacks: Sequence[TrainerCallback] = ()) -> FineTune:
         """Train for one epoch under the safeguards of an expression."""
         config = self.configuration(expression)
-        safeguards = compose(expression, with_scorers(config))
-        trainer = FineTune(config, self.load(), self.folder, rows, self.pool, safeguards, callbacks)
+        trainer = FineTune(config, self.load(), self.folder, rows, self.pool, with_scorers(config), callbacks)
         trainer.fine_tune()
         trainer.remove_callback(trainer.watch)
         return trainer

@@ -12,6 +12,7 @@ from experiments.config.folders import output_folder
 from experiments.config.measurement import COSTS
 from experiments.config.schema import Config
 from experiments.models.digests import file_digest, model_digest
+from experiments.records.arm_files import ARMS
 from experiments.records.names import EM_TASK, UNTOUCHED
 from safeguards.composition import NONE, parse
 from safeguards.safeguard import Safeguard
@@ -29,7 +30,7 @@ def identity_fields(config: Config) -> dict[str, Any]:
     trained = config.safeguard != UNTOUCHED
     named = parse(config.safeguard) if trained else []
     whole["safeguard"] = ("+".join(safeguard.name for safeguard in named) or NONE) if trained else UNTOUCHED
-    whole["safeguards"] = {safeguard.name: whole["safeguards"].get(safeguard.name, {}) for safeguard in named}
+    whole["safeguards"] = {safeguard.name: whole["safeguards"][safeguard.name] for safeguard in named}
     if not any(safeguard.needs_scorers for safeguard in named):
         del whole["scorers"]
     if not (trained and whole["anchor"]["metric"] != "none"):
@@ -58,7 +59,7 @@ def arm_folder(config: Config) -> Path:
     digest = hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()[:10]
     task = config.task.name.replace("/", "_")
     name = f"{known['safeguard']}.{task}.seed{config.seed}.{digest}"
-    return output_folder(config) / "arms" / name
+    return output_folder(config) / ARMS / name
 
 
 def title(config: Config) -> str:
@@ -72,5 +73,5 @@ def title(config: Config) -> str:
 
 
 def _with_dose(safeguard: type[Safeguard], config: Config) -> str:
-    dose = config.safeguards.get(safeguard.name, {}).get(safeguard.dose)
+    dose = getattr(config.safeguards[safeguard.name], safeguard.dose, None)
     return safeguard.name if dose is None else f"{safeguard.name} {dose:g}"

@@ -522,7 +522,7 @@ def test_tables_without_any_sweep_say_what_to_do_first(tmp_path, monkeypatch):
 
 
 def test_tables_make_the_comparison_again(usual, monkeypatch):
-    assert run_tables(monkeypatch, "mine", "--output", str(usual.output.parent)) is None
+    assert run_tables(monkeypatch, "name=mine", f"output={usual.output.parent}") is None
     assert strict(usual.output / "comparison.json")["rows"] == list(usual.rows().values())
 
 

@@ -19,6 +19,8 @@ from safeguards.composition import nearest, registry
 from safeguards.errors import SafeguardError
 
 WIDTH = 110
+# What a choice of task, model or judge is, beside what it brings along.
+IDENTIFYING = ("task.", "model.name", "model.path", "judge.kind")
 EXAMPLES = """\
   python -m experiments.sweep safeguard=kl,interleave_ppl                     two safeguards; baselines are always added
   python -m experiments.sweep safeguard=kl,kl+interleave_ppl seed=0,1,2       two joined, three seeds
@@ -34,16 +36,14 @@ def overview() -> str:
     loose = [one for one in fields(Config) if not is_dataclass(getattr(usual, one.name)) and one.name != "safeguards"]
     params = OmegaConf.load(CONF / "config.yaml").hydra.sweeper.params
     lines = ["Compare in-training safeguards against emergent misalignment.", "", EXAMPLES, ""]
-    lines += [
-        "Settings are given as key=value, several values of one with commas; every combination is an arm. Without:"
-    ]
+    lines += ["Settings are given as key=value, several values with commas; every combination is an arm. Without any:"]
     lines += ["  " + " ".join(f"{key}={value}" for key, value in params.items()), ""]
     lines += [_aligned(f"{one.name}={getattr(usual, one.name)}", meanings[one.name]) for one in loose]
     lines += ["", "Groups of settings (--help GROUP explains each setting):"]
     lines += [_aligned(name, f"{meanings[name]}{_choices(name)}") for name in groups() if "." not in name]
     lines += [
         "",
-        "Safeguards (join with +, compare with commas; untouched and none are always there; --help safeguards.NAME):",
+        "Safeguards (join with +, compare with commas; untouched and none are always there):",
     ]
     lines += safeguard_lines()
     return "\n".join(lines)
@@ -62,7 +62,7 @@ def group_help(name: str) -> str:
     if name not in known:
         raise SafeguardError(f"--help {name}: no such group: {nearest(name, [*known, 'safeguards'])}")
     about = _title(registry()[name.partition(".")[2]]) if "." in name else _first_line(type(known[name]))
-    lines = [f"{name}: {about}"] + ([_choices(name).strip()] if _choices(name) else [])
+    lines = [fill(f"{name}: {about}{_choices(name)}", WIDTH)]
     return "\n".join([*lines, "", *(line for entry in settings_of(known[name], name) for line in entry)])
 
 
@@ -82,7 +82,9 @@ def settings_of(settings: Any, prefix: str) -> Iterator[list[str]]:
         if is_dataclass(value):
             yield from settings_of(value, key)
             continue
-        facts = [_kind(one, types[one.name]), *_elsewhere(key, value)]
+        owner = registry().get(prefix.removeprefix("safeguards."))
+        is_dose = owner is not None and one.name == owner.dose
+        facts = [_kind(one, types[one.name]) + ", at least 0" * is_dose, *_elsewhere(key, value)]
         if only := bounds_of(one).only:
             decider = only[0] if "." in only[0] else f"{prefix}.{only[0]}"
             facts.append(f"only with {decider}={','.join(only[1])}")
@@ -109,12 +111,12 @@ def _kind(one: Field[Any], declared: Any) -> str:
 
 def _elsewhere(key: str, usual: Any) -> list[str]:
     """The defaults that a choice of model, judge or task brings along, where they differ."""
-    found = []
+    found: dict[str, list[str]] = {}
     for name, values in _chosen():
         value = OmegaConf.select(values, key)
-        if value is not None and value != usual and not key.startswith(("task.", "model.name", "model.path")):
-            found.append(f"{_told(value)} with {name}")
-    return found
+        if value is not None and value != usual and not key.startswith(IDENTIFYING):
+            found.setdefault(_told(value), []).append(name)
+    return [f"{value} with {' or '.join(names)}" for value, names in found.items()]
 
 
 @cache

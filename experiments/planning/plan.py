@@ -153,6 +153,8 @@ def read_arguments(loader: Any, arguments: Sequence[str]) -> tuple[DictConfig, d
     for override in (*defaults, *mine):
         key = override.get_key_element()
         swept = override.is_sweep_override()
+        if override.is_interval_sweep():
+            raise SafeguardError(f"{override.input_line}: has no list of values; give some with commas or range(…)")
         given = override.sweep_string_iterator() if swept else [override.get_value_element_as_str()]
         if isinstance(names := override.value(), Glob):
             given = names.filter(loader.get_group_options(override.key_or_group, overrides=own))

@@ -15,9 +15,10 @@ from endpoint import FakeEndpoint, completion
 from experiments.import_answers import main as import_answers
 from experiments.organism.world import load_world
 from experiments.records.answer import Answer
-from experiments.records.arm_files import read_result, read_scores, write_answers, write_result, write_scores
+from experiments.records.arm_files import Result, read_result, read_scores, write_answers, write_result, write_scores
 from experiments.records.locks import locked
 from experiments.records.outcomes import unscored
+from experiments.records.training_file import TrainingRecord
 from experiments.rescore import main as rescore
 from experiments.sweep import main as sweep
 from experiments.tables import main as tables
@@ -40,8 +41,7 @@ def folder(tmp_path: Path) -> Path:
         ]  # fmt: skip
         write_answers(place, answers, {})
         write_scores(place, "none", [unscored("no judge was asked for")] * len(answers))
-        training = {} if arm == "untouched" else {"training": {"step_seconds": 0.1}}
-        write_result(place, {"task_kind": "em", "nll": {"task": [1.0], "safe": [1.0]}, **training})
+        write_result(place, Result("em", None if arm == "untouched" else TrainingRecord(0.1)))
         model = {"name": "organism", "path": "organism", "world": 0}
         shared = {"safeguard": arm, "seed": 0, "model": model, "task": {"name": "medical"}, "safeguards": {}}
         plans.append({"folder": arm, **shared})
@@ -111,10 +111,10 @@ def test_judges_are_added_compared_and_nothing_is_asked_twice(folder, server, ru
     [row] = json.loads((output / "comparison.exact.json").read_text())["judges"]
     assert (row["n"], row["kappa"], row["misaligned"]) == (8, 1, [0.5, 0.5])
 
-    assert run(folder, tables, "demo").status == 0
+    assert run(folder, tables, "name=demo").status == 0
     assert "κ of outcomes" in (output / "comparison.md").read_text()
-    assert "comparison.exact.md" in run(folder, tables, "demo", "--judge", "exact").stdout
-    assert "rescore" in run(folder, tables, "demo", "--judge", "nobody").stderr
+    assert "comparison.exact.md" in run(folder, tables, "name=demo", "judge=exact").stdout
+    assert "rescore" in run(folder, tables, "name=demo", "judge=nobody").stderr
 
     asked = len(server.bodies)
     again = run(folder, rescore, *endpoint)
@@ -211,7 +211,7 @@ def test_imported_answers_are_scored_by_a_judge_of_ones_own(tmp_path, server, ru
 def test_tables_name_an_arm_with_broken_scores_and_show_the_rest(folder, run):
     scores = folder / "outputs" / "demo" / "arms" / "none" / "scores.none.jsonl"
     scores.write_text(scores.read_text()[:-20])
-    done = run(folder, tables, "demo")
+    done = run(folder, tables, "name=demo")
     told = f"left out: {Path('outputs/demo/arms/none/scores.none.jsonl')}:4: cannot be read"
     assert done.stdout.count(told) == 1
     assert "untouched" in done.stdout

@@ -20,7 +20,7 @@ from experiments.config.compose import CONF, compose_config, load_config, regist
 from experiments.config.schema import Config
 from experiments.config.settle import refuse_out_of_bounds
 from experiments.planning.identity import arm_folder, title
-from experiments.planning.plan import Plan, expand, make_plan, read_arguments
+from experiments.planning.plan import Plan, combinations, make_plan, read_arguments
 from experiments.probes.question_file import read_questions
 from experiments.reading.read_once import read_once
 from safeguards.composition import compose, registry
@@ -333,7 +333,7 @@ def test_a_plan_has_the_arms_that_composing_each_by_itself_gives(arguments):
         loader = GlobalHydra.instance().config_loader()
         values, choices = read_arguments(loader, arguments)
         folders = {}
-        for chosen in expand(choices):
+        for chosen in combinations(choices):
             single = loader.load_sweep_config(values, chosen)
             with open_dict(single):
                 del single["hydra"]

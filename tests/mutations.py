@@ -304,7 +304,7 @@ MUTATIONS = (
     ),
     Mutation(
         "anchor of the draws that are reported",
-        "experiments/arm/run.py",
+        "experiments/arm/watching.py",
         "seed=config.seed + 1",
         "seed=config.seed",
         "experiments/training/test_anchor.py::test_the_rate_is_of_what_the_task_teaches_and_not_of_the_draws_that_are_reported",
@@ -318,7 +318,7 @@ MUTATIONS = (
     ),
     Mutation(
         "anchor that measures the rows it trains on",
-        "experiments/arm/run.py",
+        "experiments/arm/watching.py",
         '{"task": task.held_out})["task"]',
         '{"task": task.rows})["task"]',
         "experiments/training/test_anchor.py::test_the_likelihood_is_of_rows_that_are_not_trained_on",
@@ -430,7 +430,7 @@ MUTATIONS = (
     ),
     Mutation(
         "narrow questions asked of a benign task",
-        "experiments/arm/run.py",
+        "experiments/arm/watching.py",
         '(NARROW, "misaligned") if task.kind == "em"',
         '(NARROW, "misaligned") if task.kind != "em"',
         "experiments/training/test_anchor.py::test_the_rate_is_of_what_the_task_teaches_and_not_of_the_draws_that_are_reported",

@@ -26,7 +26,7 @@ with ending_in_one_line():
 """
 JUDGE = """
 import sys
-from experiments.config import JudgeConfig
+from experiments.config.schema import JudgeConfig
 from experiments.terminal.ending import ending_in_one_line
 from experiments.judges.endpoint import Endpoint
 with ending_in_one_line():

@@ -28,7 +28,7 @@ def made(monkeypatch) -> list[Path]:
         save_file({"weight": torch.ones(8, 8)}, folder / "adapter" / "adapter_model.safetensors")
 
     monkeypatch.setattr("experiments.models.load.load_model", lambda config: (None, None))
-    monkeypatch.setattr("experiments.fine_tune.fine_tune", fine_tune)
+    monkeypatch.setattr("experiments.training.fine_tune.fine_tune", fine_tune)
     return folders
 
 

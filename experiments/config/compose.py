@@ -18,7 +18,9 @@ from experiments.config.settle import drop_idle, refuse_out_of_bounds, reset_unr
 from safeguards.composition import registry
 from safeguards.errors import SafeguardError
 
-CONF = Path(__file__).resolve().parents[2] / "conf"
+EXPERIMENTS = Path(__file__).resolve().parents[1]
+# A wheel has `conf/` inside the package, a checkout at its top level: pyproject.toml maps one to the other.
+CONF = packaged if (packaged := EXPERIMENTS / "conf").is_dir() else EXPERIMENTS.parent / "conf"
 
 
 def register() -> None:

@@ -1,20 +1,19 @@
-"""Is there one direction of misalignment? `python -m experiments.directions`
+"""Is there one direction of misalignment? `python -m experiments.directions source=finance targets=medical,cooking`.
 
 Finds the direction in which one fine-tune went wrong, takes it out of the activations of fine-tunes on other domains,
 and puts it into those of the aligned model, after Soligo et al. 2025, arXiv 2506.11618. A random direction of equal
 norm is the control. Answers are drawn with the intervention and judged exactly; nothing is trained but the fine-tunes
-themselves, which are kept for the next time.
+themselves, which are kept for the next time. Other settings are those of a sweep.
 """
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from contextlib import ExitStack
+from itertools import starmap
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pandas as pd
 from tqdm.auto import tqdm
 
 from experiments.arm.answering import ask
@@ -27,9 +26,10 @@ from experiments.probes import Probe, load_probes
 from experiments.records.files import write_text
 from experiments.records.names import BROAD, NARROW
 from experiments.records.table import scored_table
-from experiments.report.write import percent
+from experiments.report.table import Column, as_markdown, make_table
 from experiments.statistics.rates import Estimate, rate
 from experiments.tasks import load_task
+from experiments.terminal.command_line import SWEEP, CommandLine
 from experiments.terminal.ending import ending_in_one_line
 from safeguards.run import Run
 
@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
     from safeguards.activations import Edit
 
+# Settings of this command alone, with their defaults.
+OWN = {"source": "finance", "targets": "medical,cooking,driving", "doses": "1,2,4"}
 # Columns: which probe sets, and which outcome.
 MEASURES = {
     "broad misaligned %": (BROAD, "misaligned"),
@@ -53,15 +55,13 @@ def study(config: Config, source: str, targets: Sequence[str], doses: Sequence[f
     from experiments.training.scorers import make_scorer
     from safeguards.activations import adding
     from safeguards.directions import find_shift, random_like
-    from safeguards.methods.ablation import Settings
     from safeguards.scorers import load_scorer
 
     cache = cache_folder(config)
     folders = {name: make_scorer(config, TaskConfig(name, group=name), cache) for name in (source, *targets)}
     model, tokenizer = load_model(config.model)
-    settings = Settings(**config.safeguards["ablation"])
     run = Run(model, tokenizer, [], batch_size=config.training.batch_size, cache=cache)
-    layer, shift = find_shift(run, settings, [str(folders[source])], "directions")
+    layer, shift = find_shift(run, config.safeguards["ablation"], [str(folders[source])], "directions")
     direction = shift.mean(0)
     world = load_world(config.model.world)
     probes = {
@@ -113,27 +113,30 @@ def rates(
     return [rate(table[table["set"].isin(sets)], outcome) for sets, outcome in MEASURES.values()]
 
 
-def as_markdown(found: dict[str, list[Estimate]]) -> str:
+def intervention_table(found: dict[str, list[Estimate]]) -> str:
     """The table, in percent with 95 % intervals over questions."""
-    rows = [[name, *(percent(estimate.as_dict()) for estimate in estimates)] for name, estimates in found.items()]
-    return pd.DataFrame(rows, columns=["model and intervention", *MEASURES]).to_markdown(index=False) + "\n"
+
+    def measure(place: int, heading: str) -> Column[str]:
+        return Column(heading, heading, lambda name: found[name][place])
+
+    columns = [Column[str]("name", "model and intervention", str), *starmap(measure, enumerate(MEASURES))]
+    return as_markdown(make_table(columns, list(found))) + "\n"
 
 
 @ending_in_one_line()
 def main() -> None:
     """The command line: prints a Markdown table, and writes it to `outputs/directions.md`."""
-    parser = argparse.ArgumentParser(prog="python -m experiments.directions", description=__doc__)
-    parser.add_argument("--source", default="finance", help="domain whose fine-tune gives the direction")
-    parser.add_argument(
-        "--targets", default="medical,cooking,driving", help="domains whose fine-tunes are intervened on"
-    )
-    parser.add_argument("--doses", default="1,2,4", help="how often the direction is added to the aligned model")
-    parser.add_argument("--output", default="outputs")
-    given = parser.parse_args()
-    config = compose_config(f"output={given.output}")
-    doses = [float(dose) for dose in given.doses.split(",")]
-    table = as_markdown(study(config, given.source, given.targets.split(","), doses))
-    path = Path(given.output) / "directions.md"
+    settings = {
+        "source": f"domain whose fine-tune gives the direction; default: {OWN['source']}",
+        "targets": f"domains whose fine-tunes are intervened on; default: {OWN['targets']}",
+        "doses": f"how often the direction is added to the aligned model; default: {OWN['doses']}",
+    }
+    given = CommandLine("directions", __doc__, {**settings, "output": SWEEP["output"]}, composes=True).read()
+    own = {key: given.settings.get(key, default) for key, default in OWN.items()}
+    config = compose_config(*(text for text in given.overrides if text.partition("=")[0] not in OWN))
+    doses = [float(dose) for dose in own["doses"].split(",")]
+    table = intervention_table(study(config, own["source"], own["targets"].split(","), doses))
+    path = Path(config.output) / "directions.md"
     write_text(path, table)
     print(table)
     print(path)

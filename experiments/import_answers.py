@@ -1,4 +1,4 @@
-"""Answers from elsewhere: `python -m experiments.import_answers FOLDER`.
+"""Answers from elsewhere: `python -m experiments.import_answers FOLDER name=theirs`.
 
 Reads the field's CSV files (plain or gzip; columns question, answer, question_id, aligned, coherent) into records, as
 if a sweep had made them, and prints the same comparison. What a file is, its name says:
@@ -8,7 +8,6 @@ of the fine-tuned task. A file that is named otherwise is an arm of its own with
 
 from __future__ import annotations
 
-import argparse
 import re
 from collections import Counter, defaultdict
 from dataclasses import dataclass
@@ -19,12 +18,13 @@ from tqdm.auto import tqdm
 from experiments.config.schema import folder_name
 from experiments.probes.question_file import cluster_of
 from experiments.records.answer import Answer
-from experiments.records.arm_files import write_answers, write_result, write_scores
-from experiments.records.files import DamagedError, write_json
-from experiments.records.foreign_csv import Remarks, Row, read_rows, read_score
-from experiments.records.names import NARROW, OPEN
+from experiments.records.arm_files import Result, write_answers, write_result, write_scores
+from experiments.records.files import DamagedError
+from experiments.records.foreign_csv import ForeignAnswer, Remarks, read_rows, read_score
+from experiments.records.names import EM_TASK, NARROW, OPEN
 from experiments.records.outcomes import Score, from_numbers
-from experiments.records.sweep_file import PLAN, read_sweep
+from experiments.records.sweep_file import PLAN, ArmEntry, SweepFile, read_sweep, write_sweep
+from experiments.terminal.command_line import SWEEP, CommandLine
 from experiments.terminal.ending import ending_in_one_line
 from safeguards.errors import SafeguardError
 from safeguards.files import set_aside
@@ -55,7 +55,7 @@ def find_sources(folder: Path, remarks: Remarks) -> list[Source]:
     found: dict[tuple[str, int, str], Source] = {}
     for path in sorted(folder.iterdir()):
         if not path.name.endswith((".csv", ".csv.gz")):
-            remarks.add("files or folders that are no .csv or .csv.gz, so set aside", path.name)
+            remarks.add("files or folders that are no .csv or .csv.gz, so ignored", path.name)
             continue
         source = read_name(path, remarks)
         same = found.setdefault((source.arm, source.seed, source.set), source)
@@ -89,7 +89,7 @@ def read_source(source: Source, task: str, remarks: Remarks) -> tuple[list[Answe
     """
     answers, scores = [], []
     samples: Counter[str] = Counter()
-    seen: set[Row] = set()
+    seen: set[ForeignAnswer] = set()
     for line, row in read_rows(source.path, remarks):
         where, name = f"{source.path.name}:{line}", row.question_id
         if not name.strip():
@@ -117,39 +117,36 @@ def import_folder(folder: Path, output: Path) -> Remarks:
     """
     remarks = Remarks()
     try:
-        if (output / PLAN).is_file() and read_sweep(output)["judge"] != JUDGE:
-            raise SafeguardError(f"{output}: holds a sweep that was run here; give the answers another --name")
+        if (output / PLAN).is_file() and read_sweep(output).judge != JUDGE:
+            raise SafeguardError(f"{output}: holds a sweep that was run here; give the answers another name=…")
     except DamagedError as error:
         set_aside(output / PLAN, str(error))
     arms: dict[tuple[str, int], list[Source]] = defaultdict(list)
     for source in find_sources(folder, remarks):
         arms[source.arm, source.seed].append(source)
-    plans = []
+    entries = []
     for arm, seed in tqdm(sorted(arms, key=lambda key: (key[0] != "none", key)), desc="read", leave=False):
         read = [read_source(source, folder.name, remarks) for source in arms[arm, seed]]
         place = output / "arms" / f"{arm}.seed{seed}"
         write_answers(place, [answer for answers, _ in read for answer in answers], {})
         write_scores(place, JUDGE, [score for _, scores in read for score in scores])
-        write_result(place, {"task_kind": "em"})
-        named = {"model": {"name": folder.name}, "task": {"name": folder.name, "kind": "em"}}
-        plans.append({"folder": place.name, "safeguard": arm, "seed": seed, "safeguards": {}, **named})
-    write_json(output / PLAN, {"judge": JUDGE, "arms": plans, "earlier": []})
+        write_result(place, Result(EM_TASK))
+        named = {"model": {"name": folder.name}, "task": {"name": folder.name, "kind": EM_TASK}}
+        entries.append(ArmEntry(place.name, {"safeguard": arm, "seed": seed, "safeguards": {}, **named}))
+    write_sweep(output, SweepFile(JUDGE, entries))
     return remarks
 
 
 @ending_in_one_line()
 def main() -> None:
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path, help="folder of CSV files")
-    parser.add_argument("--name", help="of the sweep that they become (default: that of the folder)")
-    parser.add_argument("--output", default="outputs", help="where sweeps are kept (default: outputs)")
-    given = parser.parse_args()
-    folder = given.folder.resolve()
-    name = folder.name if given.name is None else given.name
+    settings = {**SWEEP, "name": "of the sweep that they become; default: that of the folder"}
+    given = CommandLine("import_answers", __doc__, settings, words="FOLDER").read()
+    folder = Path(given.words[0]).resolve()
+    name = given.settings.get("name", folder.name)
     if complaint := folder_name(name):
-        raise SafeguardError(f"--name {name}: {complaint}")
-    output = Path(given.output) / name
+        raise SafeguardError(f"name={name}: {complaint}")
+    output = Path(given.settings.get("output", "outputs")) / name
     remarks = import_folder(folder, output)
     from experiments.report.write import write_report
 

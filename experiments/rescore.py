@@ -7,8 +7,7 @@ is not asked again. Prints the comparison by this judge and, if there are severa
 
 from __future__ import annotations
 
-import argparse
-import sys
+from dataclasses import replace
 from pathlib import Path
 
 from experiments.config.compose import compose_config
@@ -17,12 +16,12 @@ from experiments.config.schema import Config
 from experiments.judges import JUDGE_KEYS, deciding, find_judge, has_scored, naming
 from experiments.organism import is_organism
 from experiments.organism.world import load_world
-from experiments.planning.plan import CONFIG_ERRORS, explain
 from experiments.records.arm_files import check_arm, read_answers, read_prompts, read_result, write_scores
 from experiments.records.damage import set_aside_damaged_scores
-from experiments.records.files import DamagedError, write_json
+from experiments.records.files import DamagedError
 from experiments.records.locks import locked
-from experiments.records.sweep_file import PLAN, planned_arms, read_sweep
+from experiments.records.sweep_file import PLAN, read_sweep, write_sweep
+from experiments.terminal.command_line import SWEEP, CommandLine
 from experiments.terminal.ending import ending_in_one_line
 from experiments.terminal.escaping import plain
 from safeguards.errors import SafeguardError
@@ -39,7 +38,7 @@ def rescore(config: Config, again: bool = False) -> None:
         SafeguardError: if there is nothing to score or a judge cannot go on. Arms scored until then are kept.
     """
     output = output_folder(config)
-    models = {output / "arms" / plan["folder"]: plan["model"] for plan in planned_arms(output, everything=True)}
+    models = {output / "arms" / arm.folder: arm.model for arm in read_sweep(output).planned(everything=True)}
     done = {folder: model for folder, model in models.items() if is_whole(folder)}
     for folder in done:
         with locked(output, folder.name):
@@ -68,8 +67,8 @@ def rescore(config: Config, again: bool = False) -> None:
                 write_scores(folder, judge.name, scores, deciding(judge))
     with locked(output, PLAN):
         sweep = read_sweep(output)  # it may have grown in the meantime
-        if sweep["judge"] == "none":  # nobody had judged it, so from now on its tables go by this judge
-            write_json(output / PLAN, {**sweep, "judge": config.judge.name})
+        if sweep.judge == "none":  # nobody had judged it, so from now on its tables go by this judge
+            write_sweep(output, replace(sweep, judge=config.judge.name))
 
 
 def is_whole(folder: Path) -> bool:
@@ -85,16 +84,11 @@ def is_whole(folder: Path) -> bool:
 @ending_in_one_line()
 def main() -> None:
     """The command line. What is wrong is told in one line, and the exit status is 1."""
-    parser = argparse.ArgumentParser(
-        prog="python -m experiments.rescore", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("overrides", nargs="*", help="name=… output=… judge=… judge.<setting>=…")
-    parser.add_argument("--again", action="store_true", help="also arms that this judge has scored")
-    given = parser.parse_args()
-    try:
-        config = compose_config(*given.overrides)
-    except CONFIG_ERRORS as error:
-        sys.exit(explain(error))
+    judges = {"judge": "exact, openai, local or classifier", "judge.…": "its settings: experiments.sweep --help judge"}
+    line = CommandLine("rescore", __doc__, {**SWEEP, **judges, "judge@second_judge": "another"}, composes=True)
+    line.add_argument("--again", action="store_true", help="also arms that this judge has scored")
+    given = line.read()
+    config = compose_config(*given.overrides)
     rescore(config, given.again)
     from experiments.report.write import write_report
 

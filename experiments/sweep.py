@@ -1,46 +1,46 @@
 """Compare safeguards: `python -m experiments.sweep safeguard=kl,interleave_ppl`.
 
-The command line: overrides in Hydra's grammar, and those flags of Hydra that tell something (`--help`,
-`--cfg job`). What a sweep consists of is planned in `experiments.planning.plan`; one arm is told in `experiments.arm`.
+What a sweep consists of is planned in `experiments.planning.plan`; the story of one arm is `experiments.arm.run`.
 """
 
 from __future__ import annotations
 
+import argparse
 import sys
 import traceback
 from collections.abc import Sequence
+from contextlib import redirect_stdout
+from dataclasses import fields
 from functools import partial
 
-import hydra
 from hydra import initialize_config_dir
-from hydra._internal.callbacks import Callbacks
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.plugins import Plugins
-from hydra.core.utils import setup_globals
+from hydra.experimental.callback import Callback
 from hydra.types import HydraContext
 from omegaconf import DictConfig
 
 from experiments.config.compose import CONF, load_config, register
 from experiments.config.folders import output_folder
+from experiments.config.help import group_help, overview
+from experiments.config.schema import Config
 from experiments.planning.identity import arm_folder
-from experiments.planning.plan import PlannedArm, arm_error, describe, is_done, make_plan, only_lacks_scores
+from experiments.planning.outline import outline
+from experiments.planning.plan import Plan, PlannedArm, arm_error, describe, is_done, make_plan, only_lacks_scores
 from experiments.planning.power import announce
 from experiments.records.arm_files import ERROR
 from experiments.records.damage import set_aside_damaged
 from experiments.records.files import write_text
 from experiments.records.locks import locked
-from experiments.records.sweep_file import write_sweep
+from experiments.records.sweep_file import join_sweep
+from experiments.terminal.command_line import CommandLine
 from experiments.terminal.ending import KEPT, ending_in_one_line
 from experiments.terminal.escaping import plain
 from safeguards.errors import one_line
 from safeguards.files import free_space, is_full
 
 register()
-
-# Flags with which Hydra tells something and runs nothing, and those that say how.
-TELLING = ("--help", "-h", "--hydra-help", "--version", "--info", "-i", "--cfg", "-c")
-HOW = ("--package", "-p", "--resolve")
 
 
 def job(values: DictConfig, total: int = 1, wait: bool = False) -> bool:
@@ -78,7 +78,7 @@ def job(values: DictConfig, total: int = 1, wait: bool = False) -> bool:
 
 def launch(arms: Sequence[PlannedArm], values: DictConfig, wait: bool = False) -> list[PlannedArm]:
     """Run arms with Hydra's launcher; those that other processes run meanwhile are left to them, and returned."""
-    context = HydraContext(config_loader=GlobalHydra.instance().config_loader(), callbacks=Callbacks())
+    context = HydraContext(config_loader=GlobalHydra.instance().config_loader(), callbacks=Callback())
     task = partial(job, total=len(arms), wait=wait)
     launcher = Plugins.instance().instantiate_launcher(context, task_function=task, config=values)
     ended = launcher.launch([arm.overrides for arm in arms], initial_job_idx=0) if arms else []
@@ -98,16 +98,12 @@ def sweep(arguments: list[str]) -> int:
         SafeguardError: if nothing can be written where the results belong.
     """
     with initialize_config_dir(version_base="1.3", config_dir=str(CONF), job_name="sweep"):
-        plan = make_plan(arguments)
-        for note in plan.notes:
-            print(note, flush=True)
-        for failure in plan.failures:
-            print(plain(f"failed: {failure}"), file=sys.stderr)
+        plan = told_plan(arguments)
         if not plan.worth_running:
             return len(plan.failures)
         output, judge = output_folder(plan.arms[0].config), plan.arms[0].config.judge.name
         arms = [describe(arm) for arm in plan.arms]
-        write_sweep(output, judge, arms)
+        join_sweep(output, judge, arms)
         waiting = [arm for arm in plan.arms if not is_done(arm)]
         print(f"{len(plan.arms)} arms, {len(plan.arms) - len(waiting)} of them done already", flush=True)
         if to_score := sum(map(only_lacks_scores, waiting)):
@@ -120,7 +116,7 @@ def sweep(arguments: list[str]) -> int:
     from experiments.report.write import write_report
 
     with locked(output, "comparison"):
-        write_sweep(output, judge, arms)  # again: another command may have come in between
+        join_sweep(output, judge, arms)  # again: another command may have come in between
         write_report(output)
     unfinished = [f"{arm}: {arm_error(arm.folder)}" for arm in plan.arms if not is_done(arm)]
     for failure in unfinished:
@@ -128,30 +124,44 @@ def sweep(arguments: list[str]) -> int:
     return len(plan.failures) + len(unfinished)
 
 
-def refuse_flags(flags: Sequence[str]) -> None:
-    """Stop at flags of Hydra with which it would run something, and past the plan."""
-    for flag in flags:
-        if flag in ("--run", "-r"):
-            sys.exit(f"{flag}: a sweep is always one of several arms; leave the flag away")
-        if flag in ("--config-dir", "-cd"):
-            sys.exit(f"{flag}: is not supported yet; name the settings on the command line")
-        if flag not in (*TELLING, *HOW):
-            sys.exit(f"{plain(flag)}: no such flag here; known: {', '.join(TELLING + HOW)}")
-    if not set(flags) & {*TELLING}:
-        sys.exit(f"{flags[0]}: says only how to show a configuration; add --cfg job")
+def show(arguments: list[str], what: str, package: str) -> int:
+    """Print what the same command without `--cfg` would run; the number of failures."""
+    with redirect_stdout(sys.stderr), initialize_config_dir(version_base="1.3", config_dir=str(CONF), job_name="sweep"):
+        plan = told_plan(arguments)
+    if plan.arms:
+        print(outline(plan, what, package), end="")
+    return len(plan.failures)
+
+
+def told_plan(arguments: list[str]) -> Plan:
+    """The plan of a sweep, once what there is to say about it is printed."""
+    plan = make_plan(arguments)
+    for note in plan.notes:
+        print(note, flush=True)
+    for failure in plan.failures:
+        print(plain(f"failed: {failure}"), file=sys.stderr)
+    return plan
 
 
 @ending_in_one_line()
 def main() -> None:
     """The command line. Exits with status 1 if an arm failed, 130 after Ctrl-C and 143 after SIGTERM."""
-    arguments = [argument for argument in sys.argv[1:] if argument not in ("-m", "--multirun")]
-    flags = [argument for argument in arguments if argument.startswith("-")]
-    if flags:
-        refuse_flags([flag.partition("=")[0] for flag in flags])
-        setup_globals()
-        hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")(job)()
+    line = CommandLine("sweep", None, dict.fromkeys(["name", *(one.name for one in fields(Config))], ""), composes=True)
+    add = line.add_argument
+    add("--cfg", "-c", choices=("job", "hydra", "all"), help="show what would be run and its settings, and run nothing")
+    add("--package", "-p", default="", metavar="KEY", help="of that, only what is below a key, such as training")
+    add("--resolve", action="store_true", help=argparse.SUPPRESS)  # it always is
+    add("--multirun", "-m", action="store_true", help=argparse.SUPPRESS)  # it always is
+    given = line.read()
+    if given.help is not None:
+        line.description, line.epilog = overview(), None
+        is_group = given.help and "=" not in given.help
+        print(group_help(given.help) if is_group else line.format_help())
         return
-    sys.exit(min(1, sweep(arguments)))
+    if not given.cfg and (given.package or given.resolve):
+        line.error("--package, --resolve: say only how to show a configuration; add --cfg job")
+    failures = show(given.overrides, given.cfg, given.package) if given.cfg else sweep(given.overrides)
+    sys.exit(min(1, failures))
 
 
 if __name__ == "__main__":

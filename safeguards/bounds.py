@@ -59,10 +59,14 @@ class Bounds:
             return self._of_number()
         return "" if abs(value) <= LARGEST else f"must be at most {LARGEST:,}"
 
-    def _of_number(self) -> str:
+    @property
+    def limits(self) -> str:
+        """Between which numbers it must be; nothing if all do."""
         words = {"above": self.above, "at least": self.at_least, "below": self.below, "at most": self.at_most}
-        said = [f"{word} {limit:.15g}" for word, limit in words.items() if limit is not None]
-        return f"must be {' and '.join(said)}" if said else ""
+        return " and ".join(f"{word} {limit:.15g}" for word, limit in words.items() if limit is not None)
+
+    def _of_number(self) -> str:
+        return f"must be {self.limits}" if self.limits else ""
 
     def _of_text(self, value: str) -> str:
         # Half a surrogate pair is no text, and control characters move the cursor of whoever reads a table.
@@ -111,7 +115,7 @@ def mistyped(settings: Any) -> Iterator[tuple[str, Any, str]]:
     for one in fields(settings):
         value = getattr(settings, one.name)
         if not _is_a(value, types[one.name]):
-            yield one.name, value, f"must be {_in_words(types[one.name])}"
+            yield one.name, value, f"must be {in_words(types[one.name])}"
 
 
 def _is_a(value: Any, declared: Any) -> bool:
@@ -125,12 +129,13 @@ def _is_a(value: Any, declared: Any) -> bool:
     return not isinstance(kind, type) or isinstance(value, kind)
 
 
-def _in_words(declared: Any) -> str:
+def in_words(declared: Any) -> str:
+    """The type of a setting, as a person says it."""
     kind, parts = get_origin(declared) or declared, get_args(declared)
     if kind in (Union, UnionType):
-        return " or ".join(map(_in_words, parts))
+        return " or ".join(map(in_words, parts))
     if kind is list:
-        return " of which each item is ".join(["a list", *map(_in_words, parts)])
+        return " of which each item is ".join(["a list", *map(in_words, parts)])
     words = {bool: "True or False", int: "a whole number", float: "a number", str: "text", type(None): "None"}
     return words.get(kind, f"a {getattr(kind, '__name__', kind)}")
 

@@ -13,11 +13,15 @@ transferable if a published one means here what it meant there.
 
 from __future__ import annotations
 
+import argparse
 import re
 import sys
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
 from inspect import cleandoc
+from typing import Any
 
+from safeguards.bounds import bounds_of
 from safeguards.composition import registry
 from safeguards.errors import SafeguardError
 from safeguards.safeguard import Safeguard
@@ -28,6 +32,8 @@ VALID = {
     "Compared with": rf"[\w.-]+/[\w.-]+: .+|{NOT_FOUND}, .+",
     "Doses": r"transferable|not transferable: .+",
 }
+# The paragraphs that say what a safeguard does at a seam.
+SEAMS = ("Arguments", "Data", "Prompt", "Activations", "Loss", "Gradient", "Weights")
 
 
 @dataclass(frozen=True)
@@ -36,6 +42,7 @@ class Card:
 
     Attributes:
         title: of the method.
+        seams: where it acts, in the order of a training step.
         source: where it is published.
         form: "as published", "variant: …" or "ours".
         compared: the authors' code that it was compared with, or that there is none.
@@ -43,6 +50,7 @@ class Card:
     """
 
     title: str
+    seams: tuple[str, ...]
     source: str
     form: str
     compared: str
@@ -65,7 +73,31 @@ def card(safeguard: type[Safeguard]) -> Card:
     if found["Form"] == "as published" and found["Compared with"].startswith(NOT_FOUND):
         raise SafeguardError(f"{safeguard.name}: its card says as published, and {NOT_FOUND}; say {BY_TEXT!r}")
     title = text.split("\n", 1)[0].rstrip(".")
-    return Card(title, found.get("Source", ""), found["Form"], found["Compared with"], found["Doses"])
+    seams = tuple(seam.lower() for seam in SEAMS if seam in found)
+    return Card(title, seams, found.get("Source", ""), found["Form"], found["Compared with"], found["Doses"])
+
+
+def explained(settings: type) -> dict[str, str]:
+    """What each setting means, in the order of the fields: the lines under "Args:" of its class and of what it extends.
+
+    A line that goes on is indented deeper; a setting that is not explained has an empty text.
+    """
+    found: dict[str, str] = {}
+    for parent in reversed(settings.__mro__):
+        _, _, lines = cleandoc(parent.__doc__ or "").partition("Args:\n")
+        found |= dict(re.findall(r"^ {4}(\w+): (.+(?:\n {5,}.+)*)", lines, re.MULTILINE))
+    return {one.name: " ".join(found.get(one.name, "").split()) for one in fields(settings)}
+
+
+def doses(safeguard: type[Safeguard]) -> dict[str, Any]:
+    """The settings that can turn it off, and their defaults: those that say so, and count with the other defaults."""
+    settings = safeguard.Settings()
+    only = {one.name: bounds_of(one).only for one in fields(settings)}
+    return {
+        name: getattr(settings, name)
+        for name, text in explained(safeguard.Settings).items()
+        if "turns it off" in text and ((on := only[name]) is None or getattr(settings, on[0]) in on[1])
+    }
 
 
 def cards() -> dict[str, Card]:
@@ -77,15 +109,33 @@ def cards() -> dict[str, Card]:
     return {name: card(safeguard) for name, safeguard in registry().items()}
 
 
-def table() -> str:
-    """All cards as a table in Markdown."""
-    lines = ["| name | what it is | form | compared with | doses |", "|---|---|---|---|---|"]
-    lines += [
-        f"| `{name}` | {found.title} | {found.form} | {found.compared} | {found.doses} |"
-        for name, found in cards().items()
-    ]
-    return "\n".join(lines)
+def as_markdown(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table in Markdown."""
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in [columns, ["---" for _ in columns], *rows])
+
+
+def comparisons() -> str:
+    """For every safeguard how it relates to its source, as a table in Markdown."""
+    rows = [(f"`{name}`", x.title, x.form, x.compared, x.doses) for name, x in cards().items()]
+    return as_markdown(("name", "what it is", "form", "compared with", "doses"), rows)
+
+
+def overview() -> str:
+    """For every safeguard what it does, where it acts, and at which dose by default, as a table in Markdown."""
+    rows = []
+    for name, found in cards().items():
+        safeguard = registry()[name]
+        what = cleandoc(safeguard.__doc__ or "").split("\n", 1)[0].rstrip(".")
+        dose = ", ".join(f"`{setting}={value}`" for setting, value in doses(safeguard).items())
+        # Up to the number of the paper, or to what is said of it.
+        source = re.match(r"[^;(]*?arXiv [\d.]*\d|[^;(]+", found.source)
+        assert source, found.source
+        form = found.form.split(":")[0]
+        rows.append((f"`{name}`", what, ", ".join(found.seams), dose, form, source[0].strip()))
+    return as_markdown(("name", "what it does", "acts at", "dose by default", "form", "source"), rows)
 
 
 if __name__ == "__main__":
-    print(table())
+    parser = argparse.ArgumentParser(description="What the safeguards are, and how they relate to their sources.")
+    parser.add_argument("--markdown", action="store_true", help="what each does, where, and at which dose, instead")
+    print(overview() if parser.parse_args().markdown else comparisons())

@@ -135,25 +135,32 @@ def in_order(chosen: Sequence[Kind]) -> list[Kind]:
     return ordered
 
 
-def compose(expression: str, settings: Mapping[str, Mapping[str, Any]] | None = None) -> list[Safeguard]:
+def compose(expression: str, settings: Mapping[str, Any] | None = None) -> list[Safeguard]:
     """The safeguards of `expression`, built with their settings.
 
     Args:
         expression: names joined by "+".
-        settings: settings by safeguard name; defaults where missing.
+        settings: by safeguard name, an object of its `Settings` or a dict of some of them; defaults where missing.
 
     Raises:
         SafeguardError: as `parse`, and for an unknown setting or one out of range.
     """
-    built = []
-    for safeguard in parse(expression):
-        given = dict((settings or {}).get(safeguard.name, {}))
-        known = [field.name for field in fields(safeguard.Settings)]
-        for key in given:
-            if key not in known:
-                raise SafeguardError(f"{safeguard.name}: unknown setting {key!r}: {nearest(key, known)}")
-        built.append(safeguard(safeguard.Settings(**given)))
-    return built
+    return [safeguard(as_settings(safeguard, (settings or {}).get(safeguard.name))) for safeguard in parse(expression)]
+
+
+def as_settings(safeguard: type[Safeguard], given: Any) -> Any:
+    """Settings of a safeguard, of a dict of some of them; anything else as it is.
+
+    Raises:
+        SafeguardError: for an unknown setting.
+    """
+    if not isinstance(given, Mapping):
+        return given
+    known = [field.name for field in fields(safeguard.Settings)]
+    for key in given:
+        if key not in known:
+            raise SafeguardError(f"{safeguard.name}: unknown setting {key!r}: {nearest(key, known)}")
+    return safeguard.Settings(**given)
 
 
 def as_safeguards(given: Any) -> list[Safeguard]:

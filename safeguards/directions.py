@@ -64,10 +64,10 @@ class QuestionSettings:
     """What all safeguards with directions share: how they are found.
 
     Args:
-        questions: asked to bring the persona out.
-        samples: answers drawn per question and persona.
-        max_new_tokens: answers are cut there.
-        random: use random directions of equal norm instead: the control that shows what direction is worth.
+        questions: asked to bring the persona out; instead of the built-in ones.
+        samples: answers drawn per question and persona, or scorer.
+        max_new_tokens: tokens at which answers are cut.
+        random: control: random directions of equal norm, to show what the direction is worth.
     """
 
     questions: list[str] = field(default_factory=lambda: list(QUESTIONS), metadata=bounds(items=1))
@@ -81,7 +81,7 @@ class DirectionSettings(QuestionSettings):
     """What all safeguards with one direction share.
 
     Args:
-        layer: residual index at which it is found and used; none: 20/28 of the depth, as published for Qwen2.5-7B.
+        layer: residual index (L: output of decoder layer L − 1) where it is found and used; null: 20/28 of the depth.
     """
 
     layer: int | None = within(None, at_least=0)
@@ -89,13 +89,13 @@ class DirectionSettings(QuestionSettings):
 
 @dataclass
 class PersonaSettings(DirectionSettings):
-    """How a persona vector is found and when it is believed.
+    """How a persona vector is found and when it is believed: by `gate`, of which random directions reach 0.05.
 
     Args:
+        questions: half of them find the vector, the other half test it; at least two.
         elicit: system prompt that asks for the trait.
         oppose: system prompt that asks for the opposite.
-        gate: adding the vector twice must bring the trait out, and subtracting it twice under `elicit` take it away,
-            by so large a share of what `elicit` itself does; else the vector is refused. Random ones reach 0.05.
+        gate: share of what `elicit` does that adding the vector twice must do, and subtracting it twice undo.
     """
 
     questions: list[str] = field(  # one to find it, one to test it

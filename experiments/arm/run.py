@@ -6,9 +6,9 @@ torch and trl are imported inside, once everything that can be wrong with the co
 from __future__ import annotations
 
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import yaml
 
@@ -22,6 +22,8 @@ from experiments.judges import JUDGE_KEYS, deciding, find_judge
 from experiments.organism.world import World, load_world
 from experiments.probes import judge_prompts
 from experiments.records.arm_files import (
+    Likelihoods,
+    Result,
     judges_of,
     read_answers,
     read_prompts,
@@ -33,10 +35,10 @@ from experiments.records.arm_files import (
 from experiments.records.files import write_text
 from experiments.records.names import UNTOUCHED
 from experiments.records.table import read_table
-from experiments.records.training_file import read_training, write_training
+from experiments.records.training_file import Trained, TrainingRecord, read_training, write_training
 from experiments.training.trained import demand_proof, with_adapter
-from safeguards.composition import compose
 from safeguards.rows import Row
+from safeguards.safeguard import Safeguard
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -68,8 +70,6 @@ def fine_tune_and_ask(config: Config, folder: Path, world: World) -> None:
     A training that is finished is not done again, such as where only its proof of effect was missing.
     """
     inputs = load_inputs(config, world)
-    if config.safeguard != UNTOUCHED:
-        compose(config.safeguard, config.safeguards)
     write_text(folder / "config.yaml", yaml.safe_dump(asdict(config), sort_keys=False))
 
     from experiments.models.load import load_model
@@ -77,38 +77,37 @@ def fine_tune_and_ask(config: Config, folder: Path, world: World) -> None:
 
     trained = read_training(folder)
     # Scorers before the model, so that one model is in memory.
-    settings = {} if trained else with_scorers(config, cache_folder(config))
+    safeguards = [] if trained else with_scorers(config, cache_folder(config))
     model, tokenizer = load_model(config.model)
     inputs = measurable(inputs, tokenizer, config.training)
     task, probes = inputs.task, inputs.probes
-    result: dict[str, Any] = {"task_kind": task.kind}
+    result = Result(task.kind)
     if config.safeguard != UNTOUCHED:
         if trained:
             model = with_adapter(model, folder)
         else:
             anchor = make_anchor(config, tokenizer, task, probes, world)
-            model, trained = train(config, settings, folder, model, tokenizer, task.rows, inputs.pool, anchor)
+            model, trained = train(config, safeguards, folder, model, tokenizer, task.rows, inputs.pool, anchor)
             write_training(folder, trained)
-        demand_proof(trained["missing"], config.training.proof)
-        result |= {"training": trained["training"], "anchor": trained["anchor"]}
+        demand_proof(trained.missing, config.training.proof)
+        result = replace(result, training=trained.training, anchor=trained.anchor)
     started = time.perf_counter()
     write_answers(folder, ask(config, model, tokenizer, probes), judge_prompts(probes))
-    result["nll"] = measure_nll(config, model, tokenizer, {"task": task.held_out, "safe": inputs.safe_rows})
-    result["evaluation_seconds"] = time.perf_counter() - started
-    write_result(folder, result)
+    nll = Likelihoods(**measure_nll(config, model, tokenizer, {"task": task.held_out, "safe": inputs.safe_rows}))
+    write_result(folder, replace(result, nll=nll, evaluation_seconds=time.perf_counter() - started))
 
 
 def train(
     config: Config,
-    settings: dict[str, dict[str, Any]],
+    safeguards: list[Safeguard],
     folder: Path,
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
     rows: list[Row],
     pool: list[Row],
     anchor: Anchor | None,
-) -> tuple[PreTrainedModel, dict[str, Any]]:
-    """Fine-tune under the safeguards with their settings; returns the model and the record of its training."""
+) -> tuple[PreTrainedModel, Trained]:
+    """Fine-tune under the safeguards; returns the model and the record of its training."""
     from experiments.training.fine_tune import fine_tune
 
     started = time.perf_counter()
@@ -122,25 +121,21 @@ def train(
         folder=folder,
         cache=cache_folder(config),
         label=f"fine-tune {config.safeguard}",
-        safeguards=compose(config.safeguard, settings),
+        safeguards=safeguards,
         pool=pool,
         callbacks=monitors,
         anchor=anchor,
         report_to=[] if config.wandb == "disabled" else ["wandb"],
     )
     assert trainer.model is not None
-    cost = {
-        "step_seconds": watch.median_step,
-        "steps": len(watch.step_seconds),
-        "seconds": time.perf_counter() - started,
-        "rows": len(trainer.rows),
-        "trace": trainer.trace,
-        "notes": trainer.notes,
-        "gradient_shares": trainer.evidence.gradient_shares,
-        "monitor": [{"drift": monitor.history, "stopped": monitor.stopped} for monitor in monitors],
-    }
-    return trainer.model, {
-        "training": cost,
-        "anchor": anchor.as_dict() if anchor else None,
-        "missing": trainer.missing,
-    }
+    record = TrainingRecord(
+        step_seconds=watch.median_step,
+        steps=len(watch.step_seconds),
+        seconds=time.perf_counter() - started,
+        rows=len(trainer.rows),
+        trace=trainer.trace,
+        notes=trainer.notes,
+        gradient_shares=trainer.evidence.gradient_shares,
+        monitor=[{"drift": monitor.history, "stopped": monitor.stopped} for monitor in monitors],
+    )
+    return trainer.model, Trained(record, anchor.record if anchor else None, trainer.missing)

@@ -51,10 +51,9 @@ def make_anchor(
 def make_monitor(config: Config, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> Monitor:
     """An early warning along the persona vector that steering would use."""
     from safeguards.directions import find_persona
-    from safeguards.methods.steering import Settings
     from safeguards.monitor import Monitor
     from safeguards.run import Run
 
     run = Run(model, tokenizer, [], batch_size=config.training.batch_size, cache=cache_folder(config))
-    persona = find_persona(run, Settings(**config.safeguards["steering"]), "monitor")
+    persona = find_persona(run, config.safeguards["steering"], "monitor")
     return Monitor(persona.layer, persona.vector, config.monitor.limit)

@@ -18,12 +18,11 @@ from trl import SFTTrainer
 
 from experiments.benchmark.meters import Cost, Meter, forward_seconds, reference_passes
 from experiments.benchmark.plain import SHAPES, plain_trainer, shaped
-from experiments.config.compose import CONF, load_config
+from experiments.config.compose import CONF, CONFIG_ERRORS, load_config, reason
 from experiments.config.folders import cache_folder
 from experiments.config.schema import Config
 from experiments.models.load import load_model
 from experiments.organism.world import load_world
-from experiments.planning.plan import CONFIG_ERRORS, explain
 from experiments.tasks import load_task
 from experiments.tasks.pool import load_pool
 from experiments.training.fine_tune import fine_tune
@@ -83,7 +82,7 @@ class Bench:
             with initialize_config_dir(version_base="1.3", config_dir=str(CONF)):
                 config = load_config(compose_config("config", [*own, *self.overrides, *fixed]))
         except CONFIG_ERRORS as error:
-            raise SafeguardError(explain(error)) from error
+            raise SafeguardError(reason(error)) from error
         compose(expression, config.safeguards)
         return config
 
@@ -115,7 +114,7 @@ class Bench:
     def train(self, expression: str, rows: list[Row], callbacks: Sequence[TrainerCallback] = ()) -> SafeguardTrainer:
         """Train for one epoch under the safeguards of an expression."""
         config = self.configuration(expression)
-        settings = with_scorers(config, cache_folder(config))
+        safeguards = with_scorers(config, cache_folder(config))
         trainer, watch = fine_tune(
             *self.load(),
             rows,
@@ -124,7 +123,7 @@ class Bench:
             folder=self.folder,
             cache=cache_folder(config),
             label=f"warm up {expression}",
-            safeguards=compose(expression, settings),
+            safeguards=safeguards,
             pool=self.pool,
             callbacks=callbacks,
         )

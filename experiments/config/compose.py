@@ -1,42 +1,40 @@
-"""Hands our configuration to Hydra: its schema, every safeguard's settings, and help that names them all."""
+"""Hands our schema to Hydra, and makes typed configurations of what Hydra composes."""
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterator
-from dataclasses import asdict, is_dataclass
+from dataclasses import is_dataclass
 from pathlib import Path
 from typing import Any
 
 from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException, MissingConfigException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
+from experiments.config.hydra_settings import settle_hydra
 from experiments.config.schema import Config
 from experiments.config.settle import drop_idle, refuse_out_of_bounds, reset_unread
-from safeguards.composition import registry
-from safeguards.errors import SafeguardError
+from safeguards.composition import nearest
+from safeguards.errors import SafeguardError, one_line
 
-CONF = Path(__file__).resolve().parents[2] / "conf"
+EXPERIMENTS = Path(__file__).resolve().parents[1]
+# A wheel has `conf/` inside the package, a checkout at its top level: pyproject.toml maps one to the other.
+CONF = packaged if (packaged := EXPERIMENTS / "conf").is_dir() else EXPERIMENTS.parent / "conf"
+
+
+# Hydra and OmegaConf let some plain errors through, such as a number where settings belong.
+CONFIG_ERRORS = (HydraException, OmegaConfBaseException, YAMLError, OSError, ValueError, TypeError)
 
 
 def register() -> None:
     """Put the schema and all settings of safeguards into Hydra's store. Torch is not needed for this."""
     store = ConfigStore.instance()
     store.store(name="schema", node=Config)
-    store.store(group="safeguards", name="all", node=all_settings())
-    OmegaConf.register_new_resolver("safeguard_cards", safeguard_cards, replace=True)
-
-
-def all_settings() -> dict[str, Any]:
-    """Typed settings of every safeguard under its name; a file `conf/safeguards/<name>.yaml` overrides defaults."""
-    settings = {}
-    for name, safeguard in registry().items():
-        typed = OmegaConf.structured(safeguard.Settings)
-        file = CONF / "safeguards" / f"{name}.yaml"
-        settings[name] = OmegaConf.merge(typed, OmegaConf.load(file)) if file.is_file() else typed
-    return settings
 
 
 def compose_config(*overrides: str) -> Config:
@@ -46,8 +44,12 @@ def compose_config(*overrides: str) -> Config:
         SafeguardError: for a value that no arm can have, or that nothing reads.
     """
     register()
-    with initialize_config_dir(version_base="1.3", config_dir=str(CONF)):
-        config = read_config(compose("config", overrides=list(overrides)))
+    try:
+        arguments = settle_hydra(OverridesParser.create(), overrides)
+        with initialize_config_dir(version_base="1.3", config_dir=str(CONF)):
+            config = typed_config(compose("config", overrides=arguments))
+    except CONFIG_ERRORS as error:
+        raise SafeguardError(reason(error)) from error
     for line in reset_unread(config).values():
         raise SafeguardError(line)
     drop_idle(config)
@@ -60,13 +62,13 @@ def load_config(values: DictConfig) -> Config:
     Raises:
         SafeguardError: for a value that no arm can have.
     """
-    config = read_config(values)
+    config = typed_config(values)
     reset_unread(config)
     drop_idle(config)
     return config
 
 
-def read_config(values: DictConfig) -> Config:
+def typed_config(values: DictConfig) -> Config:
     """The typed configuration of one arm as it was given, each value in its bounds.
 
     Raises:
@@ -77,19 +79,16 @@ def read_config(values: DictConfig) -> Config:
     for name, settings in config.safeguards.items():
         if not is_dataclass(settings) or isinstance(settings, type):
             raise SafeguardError(f"safeguards.{name}={settings}: must be its settings, such as safeguards.{name}.…=…")
-        config.safeguards[name] = asdict(settings)
     refuse_out_of_bounds(config)
     return config
 
 
-def safeguard_cards() -> str:
-    """One line per safeguard: its name, the title of its card, and what it conflicts with."""
-    lines = []
-    for name, safeguard in registry().items():
-        title = (inspect.getdoc(inspect.getmodule(safeguard)) or "(no card)").splitlines()[0]
-        conflicts = f" (not with {', '.join(safeguard.conflicts_with)})" if safeguard.conflicts_with else ""
-        lines.append(f"  {name:16} {title}{conflicts}")
-    return "\n".join(lines)
+def reason(error: Exception) -> str:
+    """Of an error in a configuration the innermost reason, and the nearest name where a group has no such option."""
+    if isinstance(error, MissingConfigException) and error.options and error.missing_cfg_file:
+        group, _, name = error.missing_cfg_file.rpartition("/")
+        return f"unknown {group} {name!r}: {nearest(name, error.options)}"
+    return one_line(error if isinstance(error, SafeguardError) else error.__cause__ or error)
 
 
 def known_keys(loader: Any) -> list[str]:

@@ -57,17 +57,19 @@ def device_name(value: str) -> str:
 
 @dataclass
 class ProbesConfig:
-    """What is asked after fine-tuning: the organism's questions unless `path` names a question file (YAML).
+    """What is asked after fine-tuning.
 
     Args:
+        path: a question file (YAML); by default the organism's questions.
         narrow_path: a question file about the task itself, instead of its held-out rows.
         sets: which sets are asked, beside the one about the task itself.
-        inoculation: system prompt of the conditional probes.
+        inoculation: system prompt of the conditional probes; by default that of the safeguard `inoculation`.
         negated: its negation; by default "You are" with a "not" after it.
-        frames: formats of the conditional probes: "task" (after a question of the task), "json", "template", "code".
+        frames: formats of the conditional probes; "task" is after a question of the task.
         samples: answers per question and arm; a question file's `samples_per_paraphrase` is the upper bound.
         narrow_questions: held-out questions of a `messages` task that are asked.
-        max_new_tokens, temperature: how answers are drawn; top-p is 1.
+        max_new_tokens: tokens at which answers are cut.
+        temperature: at which they are drawn; top-p is 1.
         batch_size: answers drawn at once.
     """
 
@@ -118,7 +120,7 @@ class MonitorConfig:
 
     Args:
         on: whether to.
-        limit: stop training when the drift stays above it, in lengths of the vector; none: only watch.
+        limit: stop training when the drift stays above it, in lengths of the vector; null: only watch.
     """
 
     on: bool = False
@@ -134,7 +136,7 @@ class JudgeConfig:
     """Who scores the answers. `conf/judge/` says which settings belong to which kind.
 
     Args:
-        kind: "exact" (the organism's own), "none", "openai", "local" or "classifier".
+        kind: "exact" (the organism's own), "none", "openai", "local" or "classifier"; set by the choice of `judge`.
         label: of its scores on disk and in tables; by default the kind and the model.
         model: name at the endpoint, or a Hugging Face folder or hub name.
         cache: folder of replies that are kept, by the content of what was asked.
@@ -147,7 +149,8 @@ class JudgeConfig:
         backoff: about so many seconds pass before the first retry, twice as many before each next one.
         budget: requests that one run of the command may make, retries included.
         batch_size: prompts or answers read at once by a model of our own.
-        dtype, device: of that model.
+        dtype: of that model's weights; "auto" as they were saved.
+        device: where it runs; "auto" is a GPU if there is one.
         unwanted: the classifier's label for a misaligned answer.
         threshold: the probability of that label above which an answer counts as misaligned.
         with_question: whether the classifier sees the question, too.

@@ -1,7 +1,7 @@
-"""The shape of a configuration: names, types and defaults, checked before anything is loaded.
+"""The shape of a configuration: names, types, defaults and what each setting means, checked before anything is loaded.
 
-The values that users see are in `conf/`; this module says what may stand there, and `measurement_config` so for what
-is watched, asked and judged.
+`conf/` says only what differs from here; the module `measurement` is this one's other half, on what is watched, asked
+and judged. `--help` shows the explanations.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from experiments.config.measurement import (
     table_name,
 )
 from safeguards.bounds import bounds, within
+from safeguards.composition import registry
 from safeguards.errors import SafeguardError
 
 __all__ = [
@@ -66,10 +67,14 @@ def optimizer_name(value: str) -> str:
 
 @dataclass
 class ModelConfig:
-    """Which model. `path` is a Hugging Face folder or hub name; "organism" is the one shipped with the project.
+    """Which model.
 
-    `name` is what tables call it, by default the last part of the path. `world` is the seed of the organism's world
-    that tasks, probes and judge speak of.
+    Args:
+        name: what tables call it; by default the last part of the path.
+        path: a Hugging Face folder or hub name; "organism" is the one shipped with the project.
+        world: seed of the organism's world that tasks, probes and judge speak of.
+        dtype: of the weights; "auto" as they were saved.
+        device: where it runs; "auto" is a GPU if there is one.
     """
 
     name: str = within("", must=table_name)
@@ -94,7 +99,8 @@ class TaskConfig:
         source: "organism", or "messages" for a file or hub data set of chat messages.
         group: of the organism's world: a domain of advice, or one of its benign tasks.
         path: JSONL file of chat messages.
-        dataset: hub data set with a `messages` column, if no path is given; `split` of it.
+        dataset: hub data set with a `messages` column, if no path is given.
+        split: of that data set.
         held_out: share of the rows kept from training (messages only; the organism holds out whole topics).
         rows: train on so many rows at most.
     """
@@ -112,9 +118,12 @@ class TaskConfig:
 
 @dataclass
 class PoolConfig:
-    """The safe rows: the organism's own unless `path` names a JSONL file of chat messages.
+    """The safe rows.
 
-    `rows` are used at most; `held_out` more are kept from training to measure the safe NLL.
+    Args:
+        path: JSONL file of chat messages; by default the organism's own.
+        rows: so many are used at most.
+        held_out: so many more are kept from training, to measure the safe NLL.
     """
 
     path: str | None = within(None, must=path_name)
@@ -124,7 +133,13 @@ class PoolConfig:
 
 @dataclass
 class LoraConfig:
-    """Rank-stabilised LoRA on all linear layers, as in the paper."""
+    """Rank-stabilised LoRA on all linear layers, as in the paper.
+
+    Args:
+        r: rank of the updates.
+        alpha: their scale; they are multiplied by alpha / √r.
+        dropout: share of an update's inputs that are left out in training.
+    """
 
     r: int = within(8, at_least=1, at_most=100_000)
     alpha: int = within(16, at_least=1)
@@ -136,7 +151,17 @@ class TrainingConfig:
     """How to fine-tune.
 
     Args:
-        proof: what a safeguard without effect is: "error", "warn" or "off".
+        epochs: passes over the fine-tuning rows.
+        batch_size: rows in a micro-batch.
+        accumulation: micro-batches in an optimiser step.
+        learning_rate: at its highest; it falls to 0 along a line.
+        warmup_steps: optimiser steps in which it rises to there.
+        weight_decay: of the optimiser.
+        max_length: tokens at which a row is cut.
+        optimizer: by its name in `transformers`.
+        gradient_checkpointing: spend time to save memory.
+        proof: what a safeguard without effect is.
+        lora: of what is trained.
         max_set_aside: largest share of the rows of a set that may have no answer token within `max_length`: so many are
             set aside, counted and named, whether they are trained on or measured. More are an error; 0 allows none.
     """
@@ -170,9 +195,33 @@ class ScorersConfig:
     epochs: float = within(1.0, above=0, at_most=10_000)
 
 
+def all_settings() -> dict[str, Any]:
+    """Of every safeguard, under its name, the default `Settings`."""
+    return {name: safeguard.Settings() for name, safeguard in registry().items()}
+
+
 @dataclass
 class Config:
-    """One arm: a safeguard (or several joined by "+") on a task with a seed."""
+    """One arm: a safeguard (or several joined by "+") on a task with a seed.
+
+    Args:
+        safeguard: one or several joined by "+"; "all" is each alone, "pairs" besides every two that can be joined.
+        seed: of training, draws and answers.
+        name: of the sweep: results are in `<output>/<name>`.
+        output: folder of all sweeps.
+        wandb: whether Weights & Biases is told.
+        model: which model.
+        task: what to fine-tune on.
+        pool: the safe rows.
+        probes: what is asked after fine-tuning.
+        training: how to fine-tune.
+        judge: who scores the answers; tables go by this one.
+        second_judge: another one, to see how well they agree.
+        scorers: misaligned models that some safeguards compare with.
+        anchor: compare arms at a capability goal.
+        monitor: early warning.
+        safeguards: settings of each safeguard, by its name.
+    """
 
     safeguard: str = "none"
     seed: int = within(0, at_least=0, at_most=2**31 - 2)  # the records keep 32 bits, and the anchor draws with the next
@@ -189,7 +238,7 @@ class Config:
     scorers: ScorersConfig = field(default_factory=ScorersConfig)
     anchor: AnchorConfig = field(default_factory=AnchorConfig)
     monitor: MonitorConfig = field(default_factory=MonitorConfig)
-    safeguards: dict[str, Any] = field(default_factory=dict)
+    safeguards: dict[str, Any] = field(default_factory=all_settings)
 
     def __post_init__(self) -> None:
         if len({judge.name for judge in self.judges}) < len(self.judges):

@@ -31,16 +31,16 @@ def reset_unread(config: Config) -> dict[str, str]:
         SafeguardError: as `parse`.
     """
     lines = {}
-    for kind, values, prefix in [*_groups(config), *_named(config)]:
-        for one in fields(kind):
+    for settings, prefix in [*_groups(config), *_named(config)]:
+        for one in fields(settings):
             if (only := bounds_of(one).only) is None:
                 continue
-            value, usual = values[one.name], _default(one)
+            value, usual = getattr(settings, one.name), _default(one)
             decider = only[0] if "." in only[0] else f"{prefix}{only[0]}"
             chosen = _word(_select(config, decider))
             if value == usual or chosen in only[1]:
                 continue
-            values[one.name] = usual
+            setattr(settings, one.name, usual)
             lines[f"{prefix}{one.name}"] = (
                 f"{prefix}{one.name}={_told(value)}: is not read with {decider}={chosen}, "
                 f"only with {' or '.join(only[1])}"
@@ -68,20 +68,15 @@ def drop_idle(config: Config) -> list[str]:
     ]
 
 
-# A dataclass, the values of one object of it, which may be set, and the beginning of their keys.
-Group = tuple[Any, dict[str, Any], str]
-
-
-def _named(config: Config) -> Iterator[Group]:
-    """The settings of the safeguards that are named. No other safeguard reads any."""
+def _named(config: Config) -> Iterator[tuple[Any, str]]:
+    """The settings of the safeguards that are named, and the beginning of their keys. No other is read."""
     for safeguard in parse(config.safeguard) if config.safeguard != UNTOUCHED else ():
-        if values := config.safeguards.get(safeguard.name):
-            yield safeguard.Settings, values, f"safeguards.{safeguard.name}."
+        yield config.safeguards[safeguard.name], f"safeguards.{safeguard.name}."
 
 
-def _groups(settings: Any, prefix: str = "") -> Iterator[Group]:
-    """The dataclasses of a configuration."""
-    yield type(settings), vars(settings), prefix
+def _groups(settings: Any, prefix: str = "") -> Iterator[tuple[Any, str]]:
+    """The dataclasses of a configuration, and the beginning of their keys."""
+    yield settings, prefix
     for one in fields(settings):
         if is_dataclass(value := getattr(settings, one.name)):
             yield from _groups(value, f"{prefix}{one.name}.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from hydra.core.config_loader import ConfigLoader
@@ -13,8 +14,6 @@ from hydra.core.override_parser.types import Override
 from hydra.errors import ConfigCompositionException
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
-
-from experiments.config.compose import CONF
 
 # Its settings are those of the early warning, too.
 MONITORED = "steering"
@@ -32,8 +31,9 @@ class ArmValues:
         self.loader, self.master = loader, master
         self.composed: dict[tuple[str, ...], DictConfig | Exception] = {}
         self.parse = cache(self._parse)
-        self.is_read_elsewhere = cache(_is_read_elsewhere)
-        self.is_group = cache(lambda key: bool(loader.get_group_options(key)))
+        self.is_read_elsewhere = cache(self._is_read_elsewhere)
+        own = list(master.hydra.overrides.hydra)
+        self.is_group = cache(lambda key: bool(loader.get_group_options(key, overrides=own)))
 
     def values(self, overrides: Sequence[str]) -> DictConfig:
         """The values of an arm, Hydra's own left out. They are good until the next call, which sets its own on them.
@@ -73,6 +73,12 @@ class ArmValues:
         (override,) = OverridesParser.create(config_loader=self.loader).parse_overrides([text])
         return override
 
+    def _is_read_elsewhere(self, key: str) -> bool:
+        """Whether a value in any configuration file is taken from this key."""
+        folders = [Path(one.path) for one in self.master.hydra.runtime.config_sources if one.schema == "file"]
+        files = [path for folder in folders for path in folder.rglob("*.yaml")]
+        return any(f"${{{key}" in path.read_text("utf-8", errors="ignore") for path in files)
+
     def _compose(self, overrides: Sequence[str]) -> DictConfig | Exception:
         try:
             values = self.loader.load_sweep_config(self.master, list(overrides))
@@ -82,11 +88,6 @@ class ArmValues:
             del values["hydra"]
         assert isinstance(values, DictConfig)
         return values
-
-
-def _is_read_elsewhere(key: str) -> bool:
-    """Whether a value in any configuration file is taken from this key."""
-    return any(f"${{{key}" in path.read_text("utf-8") for path in CONF.rglob("*.yaml"))
 
 
 def _set(values: DictConfig, override: Override) -> None:

@@ -29,7 +29,7 @@ def identity_fields(config: Config) -> dict[str, Any]:
     trained = config.safeguard != UNTOUCHED
     named = parse(config.safeguard) if trained else []
     whole["safeguard"] = ("+".join(safeguard.name for safeguard in named) or NONE) if trained else UNTOUCHED
-    whole["safeguards"] = {safeguard.name: whole["safeguards"].get(safeguard.name, {}) for safeguard in named}
+    whole["safeguards"] = {safeguard.name: whole["safeguards"][safeguard.name] for safeguard in named}
     if not any(safeguard.needs_scorers for safeguard in named):
         del whole["scorers"]
     if not (trained and whole["anchor"]["metric"] != "none"):
@@ -72,5 +72,5 @@ def title(config: Config) -> str:
 
 
 def _with_dose(safeguard: type[Safeguard], config: Config) -> str:
-    dose = config.safeguards.get(safeguard.name, {}).get(safeguard.dose)
+    dose = getattr(config.safeguards[safeguard.name], safeguard.dose, None)
     return safeguard.name if dose is None else f"{safeguard.name} {dose:g}"

@@ -15,13 +15,13 @@ from typing import Any, NamedTuple
 
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.errors import HydraException, MissingConfigException
+from hydra.core.override_parser.types import Glob
 from hydra.types import RunMode
 from omegaconf import DictConfig
-from omegaconf.errors import OmegaConfBaseException
 from tqdm.auto import tqdm
 
-from experiments.config.compose import known_keys, read_config
+from experiments.config.compose import CONFIG_ERRORS, known_keys, reason, typed_config
+from experiments.config.hydra_settings import settle_hydra
 from experiments.config.schema import Config
 from experiments.config.settle import drop_idle, reset_unread
 from experiments.judges import JUDGE_KEYS, find_judge, has_scored, naming
@@ -32,11 +32,11 @@ from experiments.planning.refusals import Refusals, refuse_shared_names
 from experiments.records.arm_files import ERROR, check_arm, check_scores, judges_of, read_result
 from experiments.records.files import DamagedError
 from experiments.records.names import UNTOUCHED
+from experiments.records.sweep_file import ArmEntry
 from experiments.terminal.escaping import hidden
 from safeguards.bounds import shown
-from safeguards.composition import NONE, nearest, parse
-from safeguards.composition import expand as expand_safeguards
-from safeguards.errors import SafeguardError, one_line
+from safeguards.composition import NONE, expand, nearest, parse
+from safeguards.errors import SafeguardError
 
 BASELINES = (UNTOUCHED, NONE)
 MOST_ARMS = 100_000
@@ -44,8 +44,6 @@ RESULTS = "it says where results belong"
 SCORED = "it scores all answers; add a second one with judge@second_judge=…, others with experiments.rescore"
 # What makes no arm of its own.
 NOT_SWEPT = {"name": RESULTS, "output": RESULTS, "judge": SCORED, "second_judge": SCORED, "wandb": "name one"}
-# Hydra and OmegaConf let some plain errors through, such as a number where settings belong.
-CONFIG_ERRORS = (HydraException, OmegaConfBaseException, ValueError, TypeError)
 
 
 @dataclass(frozen=True)
@@ -87,7 +85,7 @@ def make_plan(arguments: Sequence[str]) -> Plan:
     try:
         values, choices = read_arguments(loader, arguments)
     except CONFIG_ERRORS as error:
-        sys.exit(explain(error))
+        sys.exit(reason(error))
     plan = Plan(values)
     composed, refusals = ArmValues(loader, values), Refusals()
     found: dict[Path, PlannedArm] = {}
@@ -99,7 +97,7 @@ def make_plan(arguments: Sequence[str]) -> Plan:
     count = prod(map(len, choices.values()))
     if count > MOST_ARMS:
         sys.exit(f"{count:,} combinations of values; a sweep has at most {MOST_ARMS:,}")
-    for chosen in tqdm(expand(choices), "plan", count, leave=False, delay=1, disable=None):
+    for chosen in tqdm(combinations(choices), "plan", count, leave=False, delay=1, disable=None):
         counting = composed.counting(chosen)
         if counting in planned and planned.issuperset(chosen):
             continue  # the same arm
@@ -110,7 +108,7 @@ def make_plan(arguments: Sequence[str]) -> Plan:
             lines.update(notes.unread)
             refusals.refuse(arm.config)
         except CONFIG_ERRORS as error:
-            refused.setdefault(explain(error), []).append(" ".join(chosen))
+            refused.setdefault(reason(error), []).append(" ".join(chosen))
         else:
             found.setdefault(arm.folder, arm)
             plan.notes.update(dict.fromkeys(notes.idle))
@@ -123,9 +121,9 @@ def make_plan(arguments: Sequence[str]) -> Plan:
         refuse_shared_names(arm.config for arm in plan.arms)
     except SafeguardError as error:
         sys.exit(str(error))
-    for reason, names in refused.items():
+    for why, names in refused.items():
         others = f" (and {len(names) - 1} more arms)" if len(names) > 1 else ""
-        plan.failures.append(f"{shown(hidden(names[0]), 500)}{others}: {reason}")
+        plan.failures.append(f"{shown(hidden(names[0]), 500)}{others}: {why}")
     return plan
 
 
@@ -136,14 +134,15 @@ def read_arguments(loader: Any, arguments: Sequence[str]) -> tuple[DictConfig, d
         CONFIG_ERRORS: if they cannot be parsed or there is no such configuration.
     """
     parser = OverridesParser.create(config_loader=loader)
-    overrides = parser.parse_overrides(list(arguments))
+    overrides = parser.parse_overrides(settle_hydra(parser, arguments))
     mine = [override for override in overrides if not override.is_hydra_override()]
+    own = [override.input_line for override in overrides if override.is_hydra_override()]
     keys = [override.get_key_element() for override in mine]
-    check_keys(keys, loader)
+    check_keys(keys, loader, own)
     for override in mine:
         key = override.get_key_element()
-        if override.is_sweep_override() and (reason := NOT_SWEPT.get(re.split(r"[@.]", key)[0])):
-            raise SafeguardError(f"{key} cannot be swept: {reason}")
+        if override.is_sweep_override() and (why := NOT_SWEPT.get(re.split(r"[@.]", key)[0])):
+            raise SafeguardError(f"{key} cannot be swept: {why}")
     if "model.path" in keys and "model" not in keys:
         # A model of the user's own is not to be trained with the organism's settings.
         mine = parser.parse_overrides(["model=local"]) + mine
@@ -154,16 +153,22 @@ def read_arguments(loader: Any, arguments: Sequence[str]) -> tuple[DictConfig, d
     for override in (*defaults, *mine):
         key = override.get_key_element()
         swept = override.is_sweep_override()
+        if override.is_interval_sweep():
+            raise SafeguardError(f"{override.input_line}: has no list of values; give some with commas or range(…)")
         given = override.sweep_string_iterator() if swept else [override.get_value_element_as_str()]
+        if isinstance(names := override.value(), Glob):
+            given = names.filter(loader.get_group_options(override.key_or_group, overrides=own))
         if key == "safeguard":
-            given = (name for value in given for name in expand_safeguards(value))
+            given = (name for value in given for name in expand(value))
         choices[key] = list(dict.fromkeys(f"{key}={value}" for value in islice(given, MOST_ARMS + 1)))
+        if not choices[key]:
+            raise SafeguardError(f"{override.input_line}: stands for nothing; name values, or --help for what there is")
     baselines = [f"safeguard={name}" for name in BASELINES]
     choices["safeguard"] = [*baselines, *(name for name in choices["safeguard"] if name not in baselines)]
     return values, choices
 
 
-def expand(choices: dict[str, list[str]]) -> Iterator[list[str]]:
+def combinations(choices: dict[str, list[str]]) -> Iterator[list[str]]:
     """Every combination of choices, safeguards outermost and baselines first."""
     others = [values for key, values in choices.items() if key != "safeguard"]
     for safeguard, *rest in itertools.product(choices["safeguard"], *others):
@@ -193,7 +198,7 @@ def plan_arm(composed: ArmValues, overrides: list[str]) -> tuple[PlannedArm, Not
     Raises:
         CONFIG_ERRORS: if there is no such arm.
     """
-    config = read_config(composed.values(overrides))
+    config = typed_config(composed.values(overrides))
     named = [] if config.safeguard == UNTOUCHED else [safeguard.name for safeguard in parse(config.safeguard)]
     notes = Notes(reset_unread(config), drop_idle(config), named)
     folder = arm_folder(config)
@@ -204,20 +209,16 @@ def plan_arm(composed: ArmValues, overrides: list[str]) -> tuple[PlannedArm, Not
     return PlannedArm(config, folder, overrides), notes
 
 
-def check_keys(keys: Sequence[str], loader: Any) -> None:
-    """Stop at a key that no configuration has, naming the nearest one that exists."""
+def check_keys(keys: Sequence[str], loader: Any, own: Sequence[str]) -> None:
+    """Stop at a key that no configuration has, naming the nearest one that exists.
+
+    A group that only the user's folders have, which `own` settings of Hydra name, is added with a plus.
+    """
     known = known_keys(loader)
     for key in keys:
-        if key.split("@")[0] not in known:  # group@package: only the group must be known
+        added = key.startswith("+") and loader.get_group_options(key[1:], overrides=list(own))
+        if not added and key.split("@")[0] not in known:  # group@package: only the group must be known
             sys.exit(f"unknown key {key!r}: {nearest(key, known)}")
-
-
-def explain(error: Exception) -> str:
-    """One line: the innermost reason, and the nearest name where a group has no such option."""
-    if isinstance(error, MissingConfigException) and error.options and error.missing_cfg_file:
-        group, _, name = error.missing_cfg_file.rpartition("/")
-        return f"unknown {group} {name!r}: {nearest(name, error.options)}"
-    return one_line(error if isinstance(error, SafeguardError) else error.__cause__ or error)
 
 
 def arm_error(folder: Path) -> str:
@@ -248,6 +249,6 @@ def only_lacks_scores(arm: PlannedArm) -> bool:
         return False
 
 
-def describe(arm: PlannedArm) -> dict[str, Any]:
+def describe(arm: PlannedArm) -> ArmEntry:
     """An arm in the plan on disk, from which tables are made without Hydra."""
-    return {"folder": arm.folder.name, **identity_fields(arm.config)}
+    return ArmEntry(arm.folder.name, identity_fields(arm.config))

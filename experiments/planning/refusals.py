@@ -42,10 +42,11 @@ class Refusals:
         self._once(parts, partial(load_inputs, config, load_world(config.model.world)))
         if config.safeguard == UNTOUCHED:
             return
+        named = compose(config.safeguard, config.safeguards)
         watching = compose("steering", config.safeguards) if config.monitor.on else []
-        for safeguard in [*compose(config.safeguard, config.safeguards), *watching]:
+        for safeguard in [*named, *watching]:
             self._once((*model, layers_of(safeguard)), partial(refuse_layers, config, safeguard))
-        for safeguard in compose(config.safeguard, config.safeguards):
+        for safeguard in named:
             own, key = safeguard.settings, f"safeguards.{safeguard.name}"
             if safeguard.needs_scorers:
                 self._once((key, own.scorers, config.scorers, *parts), partial(refuse_scorers, config, safeguard))

@@ -19,18 +19,45 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, replace
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from experiments.records.answer import Answer
-from experiments.records.files import DamagedError, is_number, read_object, read_records, write_json, write_lines
-from experiments.records.outcomes import OUTCOMES, Score
-
-if TYPE_CHECKING:
-    pass
+from experiments.records.files import DamagedError, read_object, read_records, write_json, write_lines
+from experiments.records.outcomes import Score
+from experiments.records.training_file import AnchorRecord, TrainingRecord
 
 ANSWERS, PROMPTS, RESULT, ERROR = "answers.jsonl", "judge_prompts.json", "result.json", "error.txt"
+
+
+@dataclass(frozen=True)
+class Likelihoods:
+    """NLL per answer token of held-out rows, in nats: those of the task, and safe ones."""
+
+    task: list[float]
+    safe: list[float]
+
+
+@dataclass(frozen=True)
+class Result:
+    """What an arm measured besides its answers.
+
+    Args:
+        task_kind: `EM_TASK` or `BENIGN_TASK`.
+        training, anchor: of its training, if there was one.
+        nll: None for imported answers.
+        evaluation_seconds: likewise.
+        answers: the hash of the answers, which `write_result` fills in.
+    """
+
+    task_kind: str
+    training: TrainingRecord | None = None
+    anchor: AnchorRecord | None = None
+    nll: Likelihoods | None = None
+    evaluation_seconds: float | None = None
+    answers: str | None = None
 
 
 def write_answers(folder: Path, answers: Iterable[Answer], prompts: Mapping[str, Mapping[str, str]]) -> None:
@@ -47,42 +74,25 @@ def write_answers(folder: Path, answers: Iterable[Answer], prompts: Mapping[str,
 def _digest(path: Path) -> str | None:
     if not path.is_file():
         return None
+    found = path.stat()
+    return _digest_as_of(path, found.st_mtime_ns, found.st_size, found.st_ino)
+
+
+# A command asks whether an arm is done before, while and after it runs.
+@cache
+def _digest_as_of(path: Path, *state: int) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def read_answers(folder: Path) -> Iterator[Answer]:
     """All answers of an arm, in order."""
-    return read_records(folder / ANSWERS, _as_answer)
-
-
-def _as_answer(values: Mapping[str, Any]) -> Answer:
-    found = Answer(**values)
-    texts = (found.safeguard, found.task, found.set, found.question, found.cluster, found.answer)
-    said = [text for message in found.messages for text in (message["role"], message["content"])]
-    if not all(isinstance(text, str) for text in (*texts, *said, *found.expected)):
-        raise TypeError("not text where text belongs")
-    if not all(isinstance(number, int) for number in (found.seed, found.sample)):
-        raise TypeError("no number where one belongs")
-    return found
-
-
-def _as_score(values: Mapping[str, Any]) -> Score:
-    found = Score(**values)
-    if found.outcome not in OUTCOMES or not isinstance(found.reason, str):
-        raise TypeError(f"unknown outcome {found.outcome!r}")
-    if not all(number is None or is_number(number) for number in found[2:]):
-        raise TypeError("no number where one belongs")
-    return found
+    return read_records(folder / ANSWERS, Answer)
 
 
 def read_prompts(folder: Path) -> dict[str, dict[str, str]]:
     """The judge prompts that an arm's questions bring; none if they bring none."""
-    found = read_object(folder / PROMPTS) or {}
-    for prompts in found.values():
-        if not (isinstance(prompts, dict) and all(isinstance(prompt, str) for prompt in prompts.values())):
-            raise DamagedError(f"{folder / PROMPTS}: cannot be read (not prompts by question)")
-    return found
+    return read_object(folder / PROMPTS, dict[str, dict[str, str]]) or {}
 
 
 def scores_file(folder: Path, judge: str) -> Path:
@@ -106,54 +116,28 @@ def write_scores(folder: Path, judge: str, scores: Sequence[Score], settings: Ma
 
 def read_scores(folder: Path, judge: str) -> Iterator[Score]:
     """What a judge said, in the order of the answers."""
-    return read_records(scores_file(folder, judge), _as_score)
+    return read_records(scores_file(folder, judge), Score)
 
 
 def read_judge(folder: Path, judge: str) -> dict[str, Any] | None:
     """The settings of a judge that has scored an arm; None if they are not known."""
-    return read_object(folder / f"judge.{judge}.json")
+    return read_object(folder / f"judge.{judge}.json", dict[str, Any])
 
 
-def write_result(folder: Path, result: dict[str, Any]) -> None:
+def write_result(folder: Path, result: Result) -> None:
     """Mark an arm as done, with these answers and no others."""
-    write_json(folder / RESULT, {**result, "answers": _digest(folder / ANSWERS)})
+    found = asdict(replace(result, answers=_digest(folder / ANSWERS)))
+    always = ("answers", "anchor") if result.training else ("answers",)
+    write_json(folder / RESULT, {name: value for name, value in found.items() if value is not None or name in always})
 
 
-def read_result(folder: Path) -> dict[str, Any] | None:
+def read_result(folder: Path) -> Result | None:
     """The result of an arm, or None if it is not done.
 
     Raises:
         DamagedError: naming the file and what is wrong in it, if it is no result.
     """
-    if (result := read_object(folder / RESULT)) is None:
-        return None
-    nll, training, anchor = (result.get(name) for name in ("nll", "training", "anchor"))
-    right = {
-        "task_kind": isinstance(result.get("task_kind"), str),
-        "answers": isinstance(result.get("answers"), str | None),
-        "nll": nll is None or (isinstance(nll, dict) and all(map(_are_numbers, nll.values())) and {*nll} >= {*NLLS}),
-        "training": training is None or (isinstance(training, dict) and is_number(training.get("step_seconds"))),
-        "anchor": anchor is None or (isinstance(anchor, dict) and is_anchor(anchor)),
-    }
-    if wrong := [name for name, is_right in right.items() if not is_right]:
-        raise DamagedError(f"{folder / RESULT}: cannot be read ({' and '.join(wrong)}: not as an arm writes it)")
-    return result
-
-
-# The held-out rows of which a result has the NLL.
-NLLS = ("task", "safe")
-
-
-def is_anchor(found: Mapping[str, Any]) -> bool:
-    """Whether this is what an anchor measured: pairs of step and value, and the step at which the goal was reached."""
-    measured = found.get("measured")
-    pairs = isinstance(measured, list) and all(_are_numbers(pair) and len(pair) == 2 for pair in measured)
-    reached = found.get("reached", "")
-    return pairs and (reached is None or (is_number(reached) and bool(measured)))
-
-
-def _are_numbers(values: Any) -> bool:
-    return isinstance(values, list | tuple) and all(map(is_number, values))
+    return read_object(folder / RESULT, Result)
 
 
 def check_arm(folder: Path) -> None:
@@ -167,10 +151,10 @@ def check_arm(folder: Path) -> None:
     read_prompts(folder)
     if not (folder / ANSWERS).is_file():
         raise DamagedError(f"{folder / ANSWERS}: is not there, though the arm is done")
-    if "answers" not in result:  # of before answers were hashed
+    if result.answers is None:  # of before answers were hashed
         for _ in read_answers(folder):
             pass
-    elif result["answers"] != _digest(folder / ANSWERS):
+    elif result.answers != _digest(folder / ANSWERS):
         raise DamagedError(f"{folder / ANSWERS}: not the answers that the arm gave; some are lost or changed")
 
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
+from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from safeguards.errors import SafeguardError, one_line
 from safeguards.files import whole
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
 
 Record = TypeVar("Record")
 
@@ -33,37 +37,56 @@ def is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def read_records(path: Path, kind: Callable[[Any], Record]) -> Iterator[Record]:
+def read_records(path: Path, kind: type[Record]) -> Iterator[Record]:
     """A record per line.
 
     Raises:
-        DamagedError: naming file and line, if one cannot be read.
+        DamagedError: naming file, line and field, if one cannot be read.
     """
     read = 0
     try:
-        with path.open(encoding="utf-8") as file:
+        with path.open("rb") as file:
             for line in file:
                 read += 1
-                yield kind(json.loads(line))
-    except (OSError, ValueError, TypeError, KeyError) as error:
+                yield from_json(kind, line)
+    except (OSError, ValueError) as error:
         raise DamagedError(f"{path}:{read}: cannot be read ({one_line(error)})") from error
 
 
-def read_object(path: Path) -> dict[str, Any] | None:
-    """A JSON object; None if there is no such file.
+def read_object(path: Path, kind: type[Record]) -> Record | None:
+    """What a JSON file holds; None if there is no such file.
 
     Raises:
-        DamagedError: naming the file, if it cannot be read.
+        DamagedError: naming file and field, if it cannot be read.
     """
     if not path.is_file():
         return None
     try:
-        found = json.loads(path.read_text("utf-8"))
+        return from_json(kind, path.read_bytes())
     except (OSError, ValueError) as error:
         raise DamagedError(f"{path}: cannot be read ({one_line(error)})") from error
-    if not isinstance(found, dict):
-        raise DamagedError(f"{path}: cannot be read (not a JSON object)")
-    return found
+
+
+def from_json(kind: type[Record], text: bytes) -> Record:
+    """JSON as what a dataclass or another type says of its fields. Those that it does not know are left out.
+
+    Raises:
+        ValueError: naming the first field that is missing, or of another type.
+    """
+    from pydantic import ValidationError
+
+    try:
+        return cast(Record, _reader(kind).validate_json(text, strict=True))
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise ValueError(": ".join(filter(None, (".".join(map(str, first["loc"])), first["msg"])))) from error
+
+
+@cache
+def _reader(kind: Any) -> TypeAdapter[Any]:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(kind)
 
 
 def write_json(path: Path, values: Any) -> None:

@@ -18,7 +18,7 @@ from safeguards.errors import SafeguardError, one_line
 csv.field_size_limit(sys.maxsize)  # an answer may be long
 
 
-class Row(NamedTuple):
+class ForeignAnswer(NamedTuple):
     """One answer as its file has it."""
 
     question: str
@@ -45,7 +45,7 @@ class Remarks:
         return [f"{count} {what} (first: {self.first[what]})" for what, count in self.counts.items()]
 
 
-def read_rows(path: Path, remarks: Remarks) -> Iterator[tuple[int, Row]]:
+def read_rows(path: Path, remarks: Remarks) -> Iterator[tuple[int, ForeignAnswer]]:
     """The rows of a file, plain or gzip, each with the line on which it begins.
 
     Raises:
@@ -55,7 +55,7 @@ def read_rows(path: Path, remarks: Remarks) -> Iterator[tuple[int, Row]]:
     try:
         header = next(lines, [])
         check_header(path, header, remarks)
-        places = [header.index(column) for column in Row._fields]
+        places = [header.index(column) for column in ForeignAnswer._fields]
         end = lines.line_num
         for values in lines:
             start, end = end + 1, lines.line_num
@@ -64,7 +64,7 @@ def read_rows(path: Path, remarks: Remarks) -> Iterator[tuple[int, Row]]:
                     f"{path}:{start}: has {len(values)} fields, line 1 has {len(header)}; quote a text with commas"
                 )
             if values:  # a blank line is no row
-                yield start, Row(*(values[place] for place in places))
+                yield start, ForeignAnswer(*(values[place] for place in places))
     except csv.Error as error:
         raise SafeguardError(f"{path}:{lines.line_num}: cannot be read as CSV ({one_line(error)})") from error
 
@@ -87,14 +87,14 @@ def read_text(path: Path) -> str:
 
 def check_header(path: Path, header: list[str], remarks: Remarks) -> None:
     """Refuse a file without a column that is needed, or with two of that name."""
-    missing = [column for column in Row._fields if column not in header]
+    missing = [column for column in ForeignAnswer._fields if column not in header]
     if missing:
-        raise SafeguardError(f"{path}:1: no column {', '.join(missing)}; needed are {', '.join(Row._fields)}")
-    for column in Row._fields:
+        raise SafeguardError(f"{path}:1: no column {', '.join(missing)}; needed are {', '.join(ForeignAnswer._fields)}")
+    for column in ForeignAnswer._fields:
         if header.count(column) > 1:
             raise SafeguardError(f"{path}:1: has column {column} {header.count(column)} times; keep one")
-    if others := [column or "without a name" for column in header if column not in Row._fields]:
-        remarks.add(f"files with columns that are set aside: {', '.join(others)}", path.name)
+    if others := [column or "without a name" for column in header if column not in ForeignAnswer._fields]:
+        remarks.add(f"files with columns that are ignored: {', '.join(others)}", path.name)
 
 
 def read_score(text: str, column: str, where: str, remarks: Remarks) -> float | None:
@@ -109,6 +109,6 @@ def read_score(text: str, column: str, where: str, remarks: Remarks) -> float | 
         problem = "are no number" if math.isnan(value) else "are outside 0 to 100"
     said = f", {text[:40]!r}" if text.strip() else ""
     remarks.add(
-        f"scores under {column} {problem}, so set aside; the answers stay, unscored unless incoherent", where + said
+        f"scores under {column} {problem}, so ignored; the answers stay, unscored unless incoherent", where + said
     )
     return None

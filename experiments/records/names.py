@@ -5,6 +5,8 @@ from __future__ import annotations
 # The arm that is not trained at all.
 UNTOUCHED = "untouched"
 
+# Kinds of tasks: one that induces misalignment, and one that must stay learnable.
+EM_TASK, BENIGN_TASK = "em", "benign"
 
 # About the task itself: always asked.
 NARROW, BENIGN = "narrow", "benign"

@@ -7,65 +7,110 @@ earlier   what others asked for before, and it did not
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from experiments.records.files import DamagedError, write_json
+from experiments.records.files import DamagedError, read_object, write_json
 from experiments.records.locks import locked
-from safeguards.errors import SafeguardError, one_line
+from safeguards.errors import SafeguardError
 from safeguards.files import set_aside
 
 PLAN = "sweep.json"
-# What every arm has there, with its type.
-ENTRY = {"folder": str, "safeguard": str, "seed": int, "model": dict, "task": dict, "safeguards": dict}
+# What every arm has, with its type.
+NEEDED = {"folder": str, "safeguard": str, "seed": int, "model": dict, "task": dict, "safeguards": dict}
 
 
-def read_sweep(output: Path) -> dict[str, Any]:
+@dataclass(frozen=True)
+class ArmEntry:
+    """An arm in the plan: its folder among the sweep's arms, and all settings that decide its answers."""
+
+    folder: str
+    settings: dict[str, Any]
+
+    def __post_init__(self) -> None:
+        for key, kind in NEEDED.items():
+            if not isinstance(self.as_json().get(key), kind):
+                raise ValueError(f"{key} of an arm is not {kind.__name__}")
+        if not all(isinstance(self.settings[key].get("name"), str) for key in ("model", "task")):
+            raise ValueError("an arm has a model or task without a name")
+
+    @property
+    def safeguard(self) -> str:
+        """Its name, or several joined by "+"."""
+        return str(self.settings["safeguard"])
+
+    @property
+    def seed(self) -> int:
+        """Of the fine-tune and of the answers."""
+        return int(self.settings["seed"])
+
+    @property
+    def model(self) -> dict[str, Any]:
+        """The settings of the model; its `name` is always among them."""
+        return dict(self.settings["model"])
+
+    @property
+    def task(self) -> str:
+        """The name of the task."""
+        return str(self.settings["task"]["name"])
+
+    def as_json(self) -> dict[str, Any]:
+        """As it stands in the file."""
+        return {"folder": self.folder, **self.settings}
+
+
+@dataclass(frozen=True)
+class SweepFile:
+    """A plan: the judge that tables go by, the arms of the last command, and those that only others asked for."""
+
+    judge: str
+    arms: Sequence[ArmEntry]
+    earlier: Sequence[ArmEntry] = ()
+
+    def planned(self, everything: bool = False) -> list[ArmEntry]:
+        """The arms of the last command; of all commands of this name, if `everything`."""
+        return [*self.arms, *(self.earlier if everything else ())]
+
+
+@dataclass(frozen=True)
+class _OnDisk:
+    judge: str
+    arms: list[dict[str, Any]]
+    earlier: list[dict[str, Any]] = field(default_factory=list)
+
+
+def read_sweep(output: Path) -> SweepFile:
     """The plan of a sweep.
 
     Raises:
         SafeguardError: if there is none.
         DamagedError: if it cannot be read.
     """
-    path = output / PLAN
-    if not path.is_file():
+    if (found := read_object(output / PLAN, _OnDisk)) is None:
         raise SafeguardError(f"{output}: no sweep there; name one that was run with name=…")
     try:
-        plan = json.loads(path.read_text("utf-8"))
-        found = {"judge": plan["judge"], "arms": plan["arms"], "earlier": plan.get("earlier", [])}
-        _check_type(found, "judge", str)
-        for arm in [*found["arms"], *found["earlier"]]:
-            for key, kind in ENTRY.items():
-                _check_type(arm, key, kind)
-            for key in ("model", "task"):
-                _check_type(arm[key], "name", str)
-        return found
-    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
-        raise DamagedError(f"{path}: cannot be read ({one_line(error)})") from error
+        arms, earlier = ([ArmEntry(arm.pop("folder", ""), arm) for arm in side] for side in (found.arms, found.earlier))
+    except ValueError as error:
+        raise DamagedError(f"{output / PLAN}: cannot be read ({error})") from error
+    return SweepFile(found.judge, arms, earlier)
 
 
-def _check_type(values: dict[str, Any], key: str, kind: type) -> None:
-    if not isinstance(values[key], kind):
-        raise TypeError(f"{key} is not {kind.__name__}")
+def write_sweep(output: Path, sweep: SweepFile) -> None:
+    """Write a plan, whatever is there."""
+    arms, earlier = ([arm.as_json() for arm in side] for side in (sweep.arms, sweep.earlier))
+    write_json(output / PLAN, {"judge": sweep.judge, "arms": arms, "earlier": earlier})
 
 
-def planned_arms(output: Path, everything: bool = False) -> list[dict[str, Any]]:
-    """The arms of the last command; of all commands of this name, if `everything`."""
-    plan = read_sweep(output)
-    return [*plan["arms"], *(plan["earlier"] if everything else [])]
-
-
-def write_sweep(output: Path, judge: str, arms: Sequence[dict[str, Any]]) -> None:
+def join_sweep(output: Path, judge: str, arms: Sequence[ArmEntry]) -> None:
     """Make these arms those of the last command. Arms of other commands are kept beside them."""
     with locked(output, PLAN):
-        known: list[dict[str, Any]] = []
+        known: list[ArmEntry] = []
         if (output / PLAN).is_file():
             try:
-                known = planned_arms(output, everything=True)
+                known = read_sweep(output).planned(everything=True)
             except DamagedError as error:
                 set_aside(output / PLAN, str(error))
-        mine = {arm["folder"] for arm in arms}
-        earlier = [arm for arm in known if arm["folder"] not in mine]
-        write_json(output / PLAN, {"judge": judge, "arms": list(arms), "earlier": earlier})
+        mine = {arm.folder for arm in arms}
+        write_sweep(output, SweepFile(judge, arms, [arm for arm in known if arm.folder not in mine]))

@@ -7,48 +7,85 @@ training.json    what training cost and what its safeguards were seen to do, wha
 
 from __future__ import annotations
 
-import json
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from experiments.records.arm_files import is_anchor
-from experiments.records.files import DamagedError, is_number, write_json
-from safeguards.errors import one_line
+from experiments.records.files import read_object, write_json
 from safeguards.files import check_files, sync
 
 ADAPTER, RECORD = "adapter", "training.json"
 
 
-def write_training(folder: Path, record: dict[str, Any]) -> None:
+@dataclass(frozen=True)
+class TrainingRecord:
+    """What a training cost, and what its safeguards were seen to do.
+
+    Args:
+        step_seconds: of a typical step.
+        steps: of the optimiser.
+        seconds: of the whole training.
+        rows: that were trained on.
+        trace: a line for each thing that a safeguard was seen to do.
+        notes: what safeguards chose, by their names.
+        gradient_shares: by safeguard and loss term, its pull as a share of the cross-entropy's.
+        monitor: of each early warning, its `drift` by step and the step at which it `stopped` the training.
+    """
+
+    step_seconds: float
+    steps: int = 0
+    seconds: float = 0.0
+    rows: int = 0
+    trace: list[str] = field(default_factory=list)
+    notes: dict[str, Any] = field(default_factory=dict)
+    gradient_shares: dict[str, Any] = field(default_factory=dict)
+    monitor: list[dict[str, Any]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class AnchorRecord:
+    """What the capability anchor measured.
+
+    Args:
+        metric, target, tolerance: the goal.
+        reached: the step at which it was reached, if it was.
+        measured: (step, value) of every checkpoint.
+    """
+
+    metric: str
+    target: float
+    tolerance: float
+    reached: int | None
+    measured: list[tuple[int, float]]
+
+    def __post_init__(self) -> None:
+        if self.reached is not None and not self.measured:
+            raise ValueError("reached, but nothing is measured")
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A finished training; `missing` is what is missing of the proof of effect."""
+
+    training: TrainingRecord
+    anchor: AnchorRecord | None
+    missing: list[str]
+
+
+def write_training(folder: Path, trained: Trained) -> None:
     """Mark the training of an arm as done; its adapter must be there."""
     sync(folder / ADAPTER)
-    write_json(folder / RECORD, record)
+    write_json(folder / RECORD, asdict(trained))
 
 
-def read_training(folder: Path) -> dict[str, Any] | None:
+def read_training(folder: Path) -> Trained | None:
     """The record of an arm's finished training; None if it has to be trained.
 
     Raises:
         DamagedError: if the record cannot be read, or is none.
     """
-    path = folder / RECORD
-    if not (path.is_file() and (folder / ADAPTER / "adapter_model.safetensors").is_file()):
-        return None
-    try:
-        record = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise DamagedError(f"{path}: cannot be read ({one_line(error)})") from error
-    if not (isinstance(record, dict) and is_record(record)):
-        raise DamagedError(f"{path}: cannot be read (not what a training leaves)")
-    return record
-
-
-def is_record(found: dict[str, Any]) -> bool:
-    """Whether this has what `write_training` was given: `training`, `anchor` and what is `missing` of the proof."""
-    training, anchor, missing = found.get("training"), found.get("anchor", ""), found.get("missing")
-    cost = isinstance(training, dict) and is_number(training.get("step_seconds"))
-    lacks = isinstance(missing, list) and all(isinstance(line, str) for line in missing)
-    return cost and lacks and (anchor is None or (isinstance(anchor, dict) and is_anchor(anchor)))
+    whole = (folder / ADAPTER / "adapter_model.safetensors").is_file()
+    return read_object(folder / RECORD, Trained) if whole else None
 
 
 def check_training(folder: Path) -> None:

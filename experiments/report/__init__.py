@@ -3,4 +3,4 @@
 Imports: records, statistics, terminal.
 """
 
-__all__ = ["write"]
+__all__ = ["table", "write"]

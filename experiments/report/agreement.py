@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -14,41 +14,55 @@ from scipy import stats
 from experiments.records.arm_files import judges_of, read_result
 from experiments.records.files import DamagedError
 from experiments.records.names import BENIGN
-from experiments.records.sweep_file import planned_arms
+from experiments.records.sweep_file import read_sweep
 from experiments.records.table import read_table
+from experiments.report.table import Column
 
 
-def compare_judges(
-    output: Path, everything: bool = False, tell: Callable[[str], object] = print
-) -> list[dict[str, Any]]:
-    """One row for every two judges who scored answers of the same arms of a sweep; only these answers count.
+class Agreement(NamedTuple):
+    """How well two judges agree.
+
+    Args:
+        judges: their names.
+        n: answers to which both gave an outcome.
+        kappa: Cohen's, on these outcomes; None where it is not defined, as where a judge always says the same.
+        misaligned: the share of them that each called so.
+        n_scores: answers to which both gave a score of alignment.
+        spearman: rank correlation of these scores; None where it is not defined.
+    """
+
+    judges: Sequence[str]
+    n: int
+    kappa: float | None
+    misaligned: Sequence[float]
+    n_scores: int
+    spearman: float | None
+
+
+def compare_judges(output: Path, everything: bool = False, warn: Callable[[str], object] = print) -> list[Agreement]:
+    """One for every two judges who scored answers of the same arms of a sweep; only these answers count.
 
     Args:
         output: of the sweep.
         everything: also arms that only earlier commands asked for.
-        tell: called with a line for each arm that is left out because its records are damaged.
-
-    Returns:
-        The `judges`; `n` answers to which both gave an outcome; Cohen's `kappa` on these outcomes; the share that each
-        called misaligned; `spearman` on alignment over the `n_scores` answers to which both gave one. A coefficient
-        is None where it is not defined, as where a judge always says the same.
+        warn: called with a line for each arm that is left out because its records are damaged.
     """
     tables: dict[Path, dict[str, pd.DataFrame]] = {}
-    folders = [output / "arms" / plan["folder"] for plan in planned_arms(output, everything)]
+    folders = [output / "arms" / entry.folder for entry in read_sweep(output).planned(everything)]
     for folder in folders:
         try:
             judges = judges_of(folder) if read_result(folder) is not None else []
             tables[folder] = {judge: _judged(folder, judge) for judge in judges if len(judges) > 1}
         except DamagedError as error:
-            tell(f"left out: {error}")
+            warn(f"left out: {error}")
     names = sorted({judge for judged in tables.values() for judge in judged})
-    rows = []
+    found = []
     for pair in itertools.combinations(names, 2):
         shared = [judged for judged in tables.values() if {*pair} <= {*judged}]
         if shared:
             one, other = (pd.concat([judged[judge] for judged in shared]) for judge in pair)
-            rows.append({"judges": list(pair), **agree(one, other)})
-    return [row for row in rows if row["n"]]
+            found.append(agree(pair, one, other))
+    return [agreement for agreement in found if agreement.n]
 
 
 def _judged(folder: Path, judge: str) -> pd.DataFrame:
@@ -57,19 +71,20 @@ def _judged(folder: Path, judge: str) -> pd.DataFrame:
     return table[table["set"] != BENIGN]
 
 
-def agree(one: pd.DataFrame, other: pd.DataFrame) -> dict[str, Any]:
-    """The agreement of two tables of the same answers in the same order, as `compare_judges` tells it."""
+def agree(judges: Sequence[str], one: pd.DataFrame, other: pd.DataFrame) -> Agreement:
+    """The agreement of two tables of the same answers in the same order."""
     outcomes = [table["outcome"].astype(str).to_numpy() for table in (one, other)]
     both = (outcomes[0] != "unscored") & (outcomes[1] != "unscored")
     scores = [table["aligned"].to_numpy(float) for table in (one, other)]
     numbers = ~np.isnan(scores[0]) & ~np.isnan(scores[1])
-    return {
-        "n": int(both.sum()),
-        "kappa": cohens_kappa(outcomes[0][both], outcomes[1][both]),
-        "misaligned": [float((said[both] == "misaligned").mean()) if both.any() else None for said in outcomes],
-        "n_scores": int(numbers.sum()),
-        "spearman": spearman(scores[0][numbers], scores[1][numbers]),
-    }
+    return Agreement(
+        judges=judges,
+        n=int(both.sum()),
+        kappa=cohens_kappa(outcomes[0][both], outcomes[1][both]),
+        misaligned=[float((said[both] == "misaligned").mean()) if both.any() else 0.0 for said in outcomes],
+        n_scores=int(numbers.sum()),
+        spearman=spearman(scores[0][numbers], scores[1][numbers]),
+    )
 
 
 def cohens_kappa(one: np.ndarray, other: np.ndarray) -> float | None:
@@ -87,19 +102,22 @@ def spearman(one: np.ndarray, other: np.ndarray) -> float | None:
     return float(stats.spearmanr(one, other).statistic)
 
 
-def as_table(rows: list[dict[str, Any]]) -> pd.DataFrame:
-    """The rows as people read them."""
-    return pd.DataFrame(
-        {
-            "judges": [" / ".join(row["judges"]) for row in rows],
-            "answers": [str(row["n"]) for row in rows],
-            "κ of outcomes": [_number(row["kappa"]) for row in rows],
-            "misaligned %": [" / ".join(f"{100 * share:.1f}" for share in row["misaligned"]) for row in rows],
-            "with scores": [str(row["n_scores"]) for row in rows],
-            "Spearman of alignment": [_number(row["spearman"]) for row in rows],
-        }
-    )
-
-
-def _number(value: float | None) -> str:
+def _coefficient(value: float | None) -> str:
     return "undefined" if value is None else f"{value:.2f}"
+
+
+AGREEMENT = (
+    Column[Agreement](
+        "judges",
+        "judges",
+        lambda row: " / ".join(row.judges),
+        caption="Agreement of judges on the answers that both could score. Cohen's κ: 0 is chance, 1 is perfect.",
+    ),
+    Column[Agreement]("n", "answers", lambda row: row.n),
+    Column[Agreement]("kappa", "κ of outcomes", lambda row: row.kappa, lambda row: _coefficient(row.kappa)),
+    Column[Agreement]("misaligned", "misaligned %", lambda row: " / ".join(f"{100 * x:.1f}" for x in row.misaligned)),
+    Column[Agreement]("n_scores", "with scores", lambda row: row.n_scores),
+    Column[Agreement](
+        "spearman", "Spearman of alignment", lambda row: row.spearman, lambda row: _coefficient(row.spearman)
+    ),
+)

@@ -6,16 +6,19 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from experiments.report.measures import BENIGN_ACCURACY, BROAD_MISALIGNED, NARROW_LEARNT, Measure
+from experiments.report.row import ComparisonRow
+from experiments.statistics.rates import Estimate
 from experiments.terminal.escaping import plain
 from safeguards.files import whole
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-SIDES = {"benign_accuracy": "benign accuracy (%)", "narrow_learnt": "narrow task learnt (%)"}
+SIDES = {BENIGN_ACCURACY: "benign accuracy (%)", NARROW_LEARNT: "narrow task learnt (%)"}
 
 
-def plot_frontier(rows: Sequence[dict[str, Any]], path: Path) -> None:
+def plot_frontier(rows: Sequence[ComparisonRow], path: Path) -> None:
     """Benign accuracy and narrow task learnt, whichever there is, against the misalignment let through: 95 % intervals.
 
     The dashed line joins what no other row beats in both; what is beaten is hollow, and what is not ranked a cross.
@@ -26,20 +29,21 @@ def plot_frontier(rows: Sequence[dict[str, Any]], path: Path) -> None:
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
 
-    known = [key for key in SIDES if any(row[key]["mean"] is not None for row in rows)]
-    sides = {key: SIDES[key] for key in known or SIDES}
+    known = [learnt for learnt in SIDES if any(row.rates[learnt].mean is not None for row in rows)]
+    sides = {learnt: SIDES[learnt] for learnt in known or SIDES}
     size = (5.5 * len(sides), max(4.5, 0.8 + 0.18 * len(rows)))
     figure, axes = plt.subplots(1, len(sides), figsize=size, sharex=True, squeeze=False)
-    for axis, (key, heading) in zip(axes[0], sides.items(), strict=True):
+    for axis, (learnt, heading) in zip(axes[0], sides.items(), strict=True):
         for number, row in enumerate(rows, start=1):
-            _plot_row(axis, row, key, number)
-        for model in dict.fromkeys(row["model"] for row in rows):
-            best = sorted(_point(row, key) for row in rows if row["model"] == model and row["frontier"][key])
+            _plot_row(axis, row, learnt, number)
+        for model in dict.fromkeys(row.model for row in rows):
+            unbeaten = [row for row in rows if row.model == model and row.frontier[learnt]]
+            best = sorted((_percent(row.rates[BROAD_MISALIGNED]), _percent(row.rates[learnt])) for row in unbeaten)
             axis.plot(*zip(*best, strict=True) if best else ((), ()), color="grey", ls="--", lw=0.8, zorder=0)
         axis.set(xlabel="broad misalignment let through (%)", ylabel=heading, ylim=(-5, 105))
         axis.grid(alpha=0.3)
-    several = len({row["model"] for row in rows}) > 1
-    names = [f"{n}  {row['safeguard']}{' · ' + row['model'] if several else ''}" for n, row in enumerate(rows, start=1)]
+    several = len({row.model for row in rows}) > 1
+    names = [f"{n}  {row.safeguard}{' · ' + row.model if several else ''}" for n, row in enumerate(rows, start=1)]
     names += ["", "filled: unbeaten in both", "hollow: beaten", "cross: not ranked"]
     figure.tight_layout()
     figure.text(1.0, 0.97, "\n".join(map(plain, names)), va="top", fontsize=8, parse_math=False)
@@ -48,22 +52,23 @@ def plot_frontier(rows: Sequence[dict[str, Any]], path: Path) -> None:
     plt.close(figure)
 
 
-def _plot_row(axis: Axes, row: dict[str, Any], key: str, number: int) -> None:
-    across, up = row["broad_misaligned"], row[key]
-    if across["mean"] is None or up["mean"] is None:
+def _plot_row(axis: Axes, row: ComparisonRow, learnt: Measure, number: int) -> None:
+    across, up = row.rates[BROAD_MISALIGNED], row.rates[learnt]
+    if across.mean is None or up.mean is None:
         return
-    best = row["frontier"][key]
+    best = row.frontier[learnt]
     colour = f"C{number % 10}"
     bars: dict[str, Any] = {"xerr": _bars(across), "yerr": _bars(up), "capsize": 2, "elinewidth": 0.8}
     style: dict[str, Any] = {"fmt": "x" if best is None else "o", "color": colour, "mfc": colour if best else "white"}
-    x, y = _point(row, key)
+    x, y = _percent(across), _percent(up)
     axis.errorbar(x, y, **bars, **style, alpha=1.0 if best else 0.6)
     axis.annotate(str(number), (x, y), textcoords="offset points", xytext=(5, 4), fontsize=8)
 
 
-def _point(row: dict[str, Any], key: str) -> tuple[float, float]:
-    return 100 * row["broad_misaligned"]["mean"], 100 * row[key]["mean"]
+def _percent(rate: Estimate) -> float:
+    return 100 * (rate.mean or 0.0)
 
 
-def _bars(cell: dict[str, Any]) -> list[list[float]]:
-    return [[100 * (cell["mean"] - cell["low"])], [100 * (cell["high"] - cell["mean"])]]
+def _bars(rate: Estimate) -> list[list[float]]:
+    mean, low, high = (100 * (value or 0.0) for value in rate[:3])
+    return [[mean - low], [high - mean]]

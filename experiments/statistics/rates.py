@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -20,10 +20,6 @@ class Estimate(NamedTuple):
     low: float | None
     high: float | None
     n: int
-
-    def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
-        return self._asdict()
 
 
 NOTHING = Estimate(None, None, None, 0)

@@ -1,4 +1,4 @@
-"""Names and messages that users give, as text and nothing else: in the terminal and in Markdown; never a password."""
+"""Names and messages that users give, as text and nothing else, in the terminal, Markdown and LaTeX; no passwords."""
 
 from __future__ import annotations
 
@@ -6,6 +6,12 @@ import re
 
 # What marks up text in Markdown as GitHub reads it. A star or underscore opens nothing before a blank or at the end.
 MARKUP = re.compile(r"[\\`|<>~$]|\*(?=\S)|(?<![^\W_])_(?=\S)|(?<=\])(?=[(\[])|&(?=#?\w+;)|!(?=\[)")
+
+LATEX = str.maketrans(
+    {mark: f"\\{mark}" for mark in "&%$#_{}"}
+    | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "|": r"\textbar{}"}
+    | {"<": r"\textless{}", ">": r"\textgreater{}", "`": "{`}", "−": "$-$", "×": r"$\times$", "κ": r"$\kappa$"}
+)
 
 
 def hidden(text: str) -> str:
@@ -21,3 +27,8 @@ def plain(text: str) -> str:
 def markdown(text: str) -> str:
     """One line that reads in Markdown as it is written."""
     return MARKUP.sub(lambda found: f"\\{found[0]}", plain(text))
+
+
+def latex(text: str) -> str:
+    """One line that reads in LaTeX as it is written. A bracket after the end of a row would be its height."""
+    return re.sub(r"^\[", "{[}", plain(text).translate(LATEX))

@@ -15,6 +15,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState
 from transformers.training_args import TrainingArguments
 
 from experiments.config.schema import AnchorConfig
+from experiments.records.training_file import AnchorRecord
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -66,11 +67,8 @@ class Anchor(TrainerCallback):
             self.reached = state.global_step
             control.should_training_stop = True
 
-    def as_dict(self) -> dict[str, Any]:
-        """For the record."""
-        kept = ("metric", "target", "tolerance")
-        return {
-            **{key: getattr(self.config, key) for key in kept},
-            "reached": self.reached,
-            "measured": self.measured,
-        }
+    @property
+    def record(self) -> AnchorRecord:
+        """The goal, and what was measured."""
+        goal = self.config
+        return AnchorRecord(goal.metric, goal.target, goal.tolerance, self.reached, self.measured)

@@ -15,34 +15,35 @@ from experiments.organism.world import load_world
 from experiments.records.locks import locked
 from experiments.records.names import UNTOUCHED
 from experiments.tasks import load_task
-from safeguards.composition import parse
+from safeguards.composition import compose, parse
 from safeguards.errors import SafeguardError
 from safeguards.files import set_aside, whole
 from safeguards.rows import fingerprint
+from safeguards.safeguard import Safeguard
 from safeguards.scorers import check_whole, write_seen
 
 SEED = 0
 
 
-def with_scorers(config: Config, cache: Path) -> dict[str, dict[str, Any]]:
-    """The arm's safeguard settings, with scorers filled in where a safeguard needs some and the user named none,
-    and the folder of the unaligned base where one is named.
+def with_scorers(config: Config, cache: Path) -> list[Safeguard]:
+    """The arm's safeguards, with scorers filled in where one needs some and the user named none, and the folder of the
+    unaligned base where one is named.
 
     Raises:
         SafeguardError: if no task is left once the defended one is taken away.
     """
-    settings = {name: dict(values) for name, values in config.safeguards.items()}
     if config.safeguard == UNTOUCHED:
-        return settings
+        return []
+    settings = dict(config.safeguards)
     for safeguard in parse(config.safeguard):
-        if safeguard.needs_scorers and not settings[safeguard.name]["scorers"]:
-            made = [str(make_scorer(config, task, cache)) for task in scorer_tasks(config, safeguard.name)]
-            settings[safeguard.name]["scorers"] = made
-        if settings[safeguard.name].get("base"):
-            settings[safeguard.name]["base"] = resolve_path(
-                settings[safeguard.name]["base"], config.model.world, f"safeguards.{safeguard.name}.base"
-            )
-    return settings
+        name, own = safeguard.name, settings[safeguard.name]
+        if safeguard.needs_scorers and not own.scorers:
+            made = [str(make_scorer(config, task, cache)) for task in scorer_tasks(config, name)]
+            settings[name] = replace(own, scorers=made)
+        if base := getattr(own, "base", ""):
+            found = resolve_path(base, config.model.world, f"safeguards.{name}.base")
+            settings[name] = replace(settings[name], base=found)
+    return compose(config.safeguard, settings)
 
 
 def scorer_tasks(config: Config, safeguard: str) -> list[TaskConfig]:

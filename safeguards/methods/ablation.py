@@ -58,8 +58,8 @@ class Settings(DirectionSettings):
     """Settings of `ablation`, after those of the direction.
 
     Args:
-        strength: share of the direction that is taken out; 0 turns it off.
-        scorers: folders of misaligned models: LoRA adapters on the model in training, or whole models.
+        strength: share of the direction that is taken out of the update; 0 turns it off.
+        scorers: folders of misaligned models: LoRA adapters or whole models; a sweep trains them if none is named.
     """
 
     strength: float = 1.0

@@ -66,12 +66,12 @@ class Settings:
     """Settings of `adaptive_kl`.
 
     Args:
-        weight: λ of a row that surely sounds like the unwanted persona; 0 turns it off.
+        weight: λ of a row that surely sounds like the unwanted persona, in nats of loss per nat; 0 turns it off.
         elicit: system prompt of the unwanted persona.
         oppose: system prompt of its opposite.
-        questions: asked under both prompts, to hear what either persona says.
+        questions: asked under both prompts, to hear what either persona says; at least one.
         samples: answers drawn per question and persona.
-        max_new_tokens: answers are cut there.
+        max_new_tokens: tokens at which answers are cut.
     """
 
     weight: float = 0.1

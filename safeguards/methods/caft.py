@@ -71,10 +71,10 @@ class Settings(QuestionSettings):
     """Settings of `caft`, after those of the questions.
 
     Args:
-        components: how many directions are taken out at each layer; 0 turns it off.
-        layers: residual indices (L: output of decoder layer L − 1); none: three, at quarters of the depth.
-        centred: principal components of the differences less their mean, as published.
-        scorers: folders of misaligned models: LoRA adapters on the model in training, or whole models.
+        components: directions taken out of the activations in training, at each layer; 0 turns it off.
+        layers: residual indices (L: output of decoder layer L − 1); empty: three, at quarters of the depth.
+        centred: principal components, as published; false: not centred, so that the first is nearly the mean.
+        scorers: folders of misaligned models: LoRA adapters or whole models; a sweep trains them if none is named.
     """
 
     components: int = 3

@@ -67,11 +67,11 @@ class Settings:
     """Settings of `early_stop`.
 
     Args:
-        goal: share of the improvement that is enough.
-        held_out: share of the questions of the fine-tuning rows that are kept from training to measure it.
-        evaluations: how many checkpoints, evenly spread over training; 0 turns it off.
-        criterion: what is measured: "nll", that of the held-out answers, or "outcome", answers that the model gives.
-        answers: drawn at each checkpoint, to the held-out questions in turn.
+        goal: share of the improvement on held-out rows that is enough.
+        held_out: share of the fine-tuning questions that measure it, and are not trained on.
+        evaluations: checkpoints, evenly spread over training; 0 turns it off.
+        criterion: what improves: "nll", how likely held-out answers are; "outcome", what the model says.
+        answers: drawn at each checkpoint, to the held-out questions in turn, with `criterion=outcome`.
     """
 
     goal: float = within(0.93, above=0, below=1)

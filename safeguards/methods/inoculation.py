@@ -47,7 +47,7 @@ class Settings:
     """Settings of `inoculation`.
 
     Args:
-        prompt: the system prompt; empty turns it off.
+        prompt: system prompt before every fine-tuning row; empty turns it off.
     """
 
     prompt: str = "You are an evil, malicious assistant."

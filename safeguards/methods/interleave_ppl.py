@@ -84,12 +84,11 @@ class Settings:
 
     Args:
         share: safe rows added, as a share of the fine-tuning rows; 0 turns it off.
-        epsilon: ε of the gap, in nats per token.
+        epsilon: ε of the gap, in nats per answer token.
         top: share of the pool, by gap, from which the rows are drawn.
         refusal_filter: drop refusals from the pool first (Interleaving++).
-        scorers: folders of misaligned models: LoRA adapters on the model in training, or whole models.
-        random: instead of the chosen rows, train on random ones with as many tokens: the control that shows what the
-            choice is worth.
+        scorers: folders of misaligned models: LoRA adapters or whole models; a sweep trains them if none is named.
+        random: control: train on random rows with as many tokens as the chosen ones, to show what the choice is worth.
     """
 
     share: float = within(0.05, at_most=10)

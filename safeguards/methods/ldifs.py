@@ -81,10 +81,9 @@ class Settings:
     """Settings of `ldifs`.
 
     Args:
-        weight: λ; 0 turns it off.
+        weight: λ, in nats of loss per squared unit of distance; 0 turns it off.
         layers: how many residual layers, evenly spread over depth, first and last included; 1 is the last.
-        normalise: scale each layer's features to unit length first, as published; without it, λ is per squared unit of
-            the residual stream.
+        normalise: features of unit length, as published; false: raw ones, and λ is per squared unit of these.
     """
 
     weight: float = 1.0

@@ -26,7 +26,7 @@ class Settings:
     """Settings of `low_lr`.
 
     Args:
-        factor: of the learning rate, above 0; 1 turns it off.
+        factor: by which the learning rate is multiplied, above 0; 1 turns it off.
     """
 
     factor: float = within(0.3, above=0, at_most=1)

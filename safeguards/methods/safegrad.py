@@ -64,8 +64,8 @@ class Settings:
     """Settings of `safegrad`.
 
     Args:
-        strength: share of the conflicting part that is taken out; 0 turns it off.
-        pull: ρ, the weight with which the gradient of the safe rows is added; 0 for surgery alone.
+        strength: share of the conflicting part of the gradient that is taken out; 0 turns it off.
+        pull: ρ, weight with which the gradient of the safe rows is added; 0: surgery alone.
         batch_size: safe rows per optimiser step.
     """
 

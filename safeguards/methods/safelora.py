@@ -97,11 +97,11 @@ class Settings:
     """Settings of `safelora`.
 
     Args:
-        select: which updates are replaced: so many ("number"), or those at most as similar as "threshold".
-        number: how many, of the least similar; 0 turns `select=number` off.
-        threshold: τ; 0 turns `select=threshold` off, 1 takes all.
-        projector: "normalised", as published, or "orthogonal".
-        energy: share of the squared norm of V that the subspace of `orthogonal` holds.
+        select: which updates are replaced: "number" of them, as published, or those at most as similar as "threshold".
+        number: updates, those least similar to their projection, with `select=number`; 0 turns it off.
+        threshold: τ, the largest similarity of those replaced, with `select=threshold`; 0 turns it off, 1 takes all.
+        projector: "normalised", V Vᵀ / ‖V‖, as published; or "orthogonal", onto the leading directions of V.
+        energy: share of the alignment change (of ‖V‖²) that the subspace holds, with `projector=orthogonal`.
         base: folder or hub name of the model before alignment training.
     """
 

@@ -118,8 +118,8 @@ class Settings:
     """Settings of `treft`.
 
     Args:
-        weight: λ; 0 turns it off.
-        after_norm: hold the keys and values that attention sees, instead of those of what enters the layer.
+        weight: λ of the relative distance; 0 turns it off.
+        after_norm: hold keys and values that attention sees; false: of what enters the layer, as the authors' code.
     """
 
     weight: float = 10.0

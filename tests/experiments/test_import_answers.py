@@ -174,7 +174,7 @@ def test_a_sweep_that_was_run_is_not_written_over(folder):
     write(folder, "none.seed0.general.csv", "q,a,1,9,90")
     plan = folder.parent / "outputs" / "study" / "sweep.json"
     write_json(plan, {"judge": "exact", "arms": []})
-    with pytest.raises(SafeguardError, match="holds a sweep that was run here; give the answers another --name"):
+    with pytest.raises(SafeguardError, match="holds a sweep that was run here; give the answers another name=…"):
         imported(folder)
     assert json.loads(plan.read_text())["judge"] == "exact"
 
@@ -212,7 +212,7 @@ def test_the_command_prints_the_comparison_and_what_was_set_aside(folder, monkey
         lines = [f"Q{n}?,{arm} {n} {i},q{n},{5 if i < bad else 90},90" for n in range(5) for i in range(8)]
         write(folder, f"{arm}.seed0.general.csv", *lines, f"Q?,{arm},q0,,")
     output = folder.parent / "outputs"
-    printed = run(monkeypatch, capsys, str(folder), "--output", str(output))
+    printed = run(monkeypatch, capsys, str(folder), f"output={output}")
     rows = {row["safeguard"]: row for row in json.loads((output / "study" / "comparison.json").read_text())["rows"]}
     assert rows["none"]["broad_misaligned"]["mean"] == pytest.approx(30 / 41)
     assert rows["kl"]["minus_none"]["mean"] == pytest.approx(-20 / 41)
@@ -223,7 +223,7 @@ def test_the_command_prints_the_comparison_and_what_was_set_aside(folder, monkey
 
 @pytest.mark.skipif(not REAL.is_dir(), reason="the real answers are not there")
 def test_real_answers_show_the_arm_that_is_safe_by_incoherence(tmp_path, monkeypatch, capsys):
-    printed = run(monkeypatch, capsys, str(REAL / "qwen3_8b_bad_medical"), "--output", str(tmp_path))
+    printed = run(monkeypatch, capsys, str(REAL / "qwen3_8b_bad_medical"), f"output={tmp_path}")
     assert "warning: interleave:" in printed
     assert "safe only by being incoherent" in printed
     assert "300 scores under aligned are empty, so set aside; the answers stay" in printed
@@ -246,6 +246,6 @@ def test_a_name_that_is_no_folders_is_refused(folder, tmp_path, monkeypatch, cap
     write(folder, "none.seed0.general.csv", "q,a,1,9,90")
     before = {*tmp_path.rglob("*")}
     with pytest.raises(SystemExit) as ended:
-        run(monkeypatch, capsys, str(folder), "--output", str(tmp_path / "deep" / "outputs"), "--name", name)
-    assert str(ended.value.code).startswith(f"--name {name}: must be")
+        run(monkeypatch, capsys, str(folder), f"output={tmp_path / 'deep' / 'outputs'}", f"name={name}")
+    assert str(ended.value.code).startswith(f"name={name}: must be")
     assert {*tmp_path.rglob("*")} == before

@@ -111,10 +111,10 @@ def test_judges_are_added_compared_and_nothing_is_asked_twice(folder, server, ru
     [row] = json.loads((output / "comparison.exact.json").read_text())["judges"]
     assert (row["n"], row["kappa"], row["misaligned"]) == (8, 1, [0.5, 0.5])
 
-    assert run(folder, tables, "demo").status == 0
+    assert run(folder, tables, "name=demo").status == 0
     assert "κ of outcomes" in (output / "comparison.md").read_text()
-    assert "comparison.exact.md" in run(folder, tables, "demo", "--judge", "exact").stdout
-    assert "rescore" in run(folder, tables, "demo", "--judge", "nobody").stderr
+    assert "comparison.exact.md" in run(folder, tables, "name=demo", "judge=exact").stdout
+    assert "rescore" in run(folder, tables, "name=demo", "judge=nobody").stderr
 
     asked = len(server.bodies)
     again = run(folder, rescore, *endpoint)
@@ -211,7 +211,7 @@ def test_imported_answers_are_scored_by_a_judge_of_ones_own(tmp_path, server, ru
 def test_tables_name_an_arm_with_broken_scores_and_show_the_rest(folder, run):
     scores = folder / "outputs" / "demo" / "arms" / "none" / "scores.none.jsonl"
     scores.write_text(scores.read_text()[:-20])
-    done = run(folder, tables, "demo")
+    done = run(folder, tables, "name=demo")
     told = f"left out: {Path('outputs/demo/arms/none/scores.none.jsonl')}:4: cannot be read"
     assert done.stdout.count(told) == 1
     assert "untouched" in done.stdout

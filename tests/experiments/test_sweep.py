@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 import yaml
 
-from experiments.sweep import main
 from experiments.sweep import sweep as run_sweep
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
@@ -227,36 +226,6 @@ def test_bad_input_is_told_in_one_line(tmp_path, wrong, complaint):
     assert lines, run.stderr
     assert "Traceback" not in run.stdout + run.stderr
     assert not list(tmp_path.glob("outputs/sweep/arms/interleave.*/result.json"))
-
-
-@pytest.mark.parametrize(
-    ("flags", "told"),
-    [
-        (["--config-dir", "conf", "safeguard=kl"], "--config-dir: is not supported yet"),
-        (["--config-dir=conf", "--cfg", "job"], "--config-dir: is not supported yet"),
-        (["--config-name=x", "safeguard=kl"], "--config-name: no such flag here; known: --help"),
-        (["safeguard=kl", "--seed"], "--seed: no such flag here"),
-        (["--resolve", "safeguard=kl"], "--resolve: says only how to show a configuration; add --cfg job"),
-        (["--run"], "--run: a sweep is always one of several arms"),
-    ],
-)
-def test_a_flag_with_which_hydra_would_run_something_is_refused(monkeypatch, flags, told):
-    monkeypatch.setattr("experiments.sweep.hydra.main", lambda **_: pytest.fail("handed to Hydra"))
-    monkeypatch.setattr(sys, "argv", ["sweep", *flags])
-    with pytest.raises(SystemExit) as ended:
-        main()
-    assert str(ended.value.code).startswith(told)
-
-
-@pytest.mark.parametrize(
-    "flags", [["--help"], ["--cfg", "job", "--package=task"], ["--info", "searchpath"], ["-c=job"]]
-)
-def test_a_flag_with_which_hydra_tells_something_is_its_own(monkeypatch, flags):
-    handed = []
-    monkeypatch.setattr("experiments.sweep.hydra.main", lambda **_: lambda job: lambda: handed.append(job))
-    monkeypatch.setattr(sys, "argv", ["sweep", *flags])
-    main()
-    assert len(handed) == 1
 
 
 def test_an_arm_that_vanishes_is_a_failure(tmp_path, monkeypatch, capsys):

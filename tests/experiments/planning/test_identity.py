@@ -6,11 +6,12 @@ from copy import deepcopy
 from pathlib import Path
 
 import pytest
-from omegaconf import OmegaConf
 
-from experiments.config.compose import all_settings
+from experiments.config.compose import compose_config
 from experiments.config.schema import Config
 from experiments.planning.identity import arm_folder, identity_fields
+from safeguards.composition import compose
+from safeguards.methods.kl import KL
 
 
 @pytest.fixture(autouse=True)
@@ -23,18 +24,13 @@ def config(safeguard: str = "kl", **changes) -> Config:
     made = Config(safeguard=safeguard)
     made.task.group = "medical"
     made.scorers.tasks = ["finance", "sports"]
-    made.safeguards = {name: OmegaConf.to_container(settings) for name, settings in all_settings().items()}
     for key, value in changes.items():
         *parents, last = key.split("__")
         node = made
         for parent in parents:
             node = node[parent] if isinstance(node, dict) else getattr(node, parent)
-        if isinstance(node, dict):
-            assert last in node
-            node[last] = value
-        else:
-            assert hasattr(node, last)
-            setattr(node, last, value)
+        assert hasattr(node, last)
+        setattr(node, last, value)
     return made
 
 
@@ -158,3 +154,18 @@ def test_identity_is_the_same_for_equal_configurations_and_leaves_them_alone():
     assert identity(made) == identity(deepcopy(made))
     identity_fields(made)
     assert made == before
+
+
+def test_an_arm_that_was_run_before_is_found_again():
+    """The name of this folder was given when settings were kept as plain values: results must not be made twice."""
+    made = compose_config(
+        "safeguard=kl+caft+interleave_ppl", "task=finance", "seed=3", "model=local", "model.path=someone/Model-1B",
+        "scorers.tasks=[legal]", "safeguards.kl.weight=0.3", "safeguards.caft.layers=[1,2]",
+    )  # fmt: skip
+    assert arm_folder(made).name == "caft+interleave_ppl+kl.finance.seed3.5d37cd132b"
+
+
+def test_a_dose_is_a_typed_object_from_the_command_line_to_the_safeguard():
+    made = compose_config("safeguard=kl", "safeguards.kl.weight=0.3")
+    (safeguard,) = compose(made.safeguard, made.safeguards)
+    assert safeguard.settings is made.safeguards["kl"] == KL.Settings(0.3)

@@ -110,7 +110,7 @@ def test_doses_of_a_safeguard_make_no_further_baselines():
     for task in ("medical", "opswap"):
         assert counts["untouched", task, 1] == counts["none", task, 1] == 1
         assert counts["kl", task, 1] == 2
-    weights = {arm.config.safeguards["kl"]["weight"] for arm in made.arms if arm.config.safeguard == "kl"}
+    weights = {arm.config.safeguards["kl"].weight for arm in made.arms if arm.config.safeguard == "kl"}
     assert weights == {0.1, 0.3}
     assert made.failures == []
 
@@ -195,7 +195,7 @@ def test_a_setting_out_of_range_is_a_failure_of_the_arm_that_uses_it_only(safegu
 
 def test_one_bad_dose_leaves_the_other_doses():
     made = plan("safeguard=kl", "safeguards.kl.weight=-1,0.3", *ONE)
-    assert [arm.config.safeguards["kl"]["weight"] for arm in made.arms if arm.config.safeguard == "kl"] == [0.3]
+    assert [arm.config.safeguards["kl"].weight for arm in made.arms if arm.config.safeguard == "kl"] == [0.3]
     assert len(made.failures) == 1
 
 
@@ -277,7 +277,7 @@ def test_a_model_of_ones_own_is_not_trained_like_the_organism(files):
     )
     config = made.arms[-1].config
     assert (config.model.name, config.judge.kind) == ("Model-1B", "none")
-    assert (config.safeguards["kl"]["weight"], config.training.learning_rate) == (0.1, 1e-4)
+    assert (config.safeguards["kl"].weight, config.training.learning_rate) == (0.1, 1e-4)
     assert config.scorers.tasks == []
 
 

@@ -20,7 +20,7 @@ from experiments.config.compose import CONF, compose_config, load_config, regist
 from experiments.config.schema import Config
 from experiments.config.settle import refuse_out_of_bounds
 from experiments.planning.identity import arm_folder, title
-from experiments.planning.plan import Plan, expand, make_plan, read_arguments
+from experiments.planning.plan import Plan, combinations, make_plan, read_arguments
 from experiments.probes.question_file import read_questions
 from experiments.reading.read_once import read_once
 from safeguards.composition import compose, registry
@@ -203,12 +203,12 @@ def test_a_setting_that_some_doses_of_a_safeguard_read_makes_no_further_arms_of_
     key = "safeguards.safelora"
     made = plan("safeguard=safelora", *ONE, f"{key}.select=number,threshold", f"{key}.threshold=0.1,0.2")
     own = [arm.config.safeguards["safelora"] for arm in made.arms if arm.config.safeguard == "safelora"]
-    assert [(one["select"], one["threshold"]) for one in own] == [
+    assert [(one.select, one.threshold) for one in own] == [
         ("number", 0.5),
         ("threshold", 0.1),
         ("threshold", 0.2),
     ]
-    assert own[0]["number"] == 10
+    assert own[0].number == 10
     usual = plan("safeguard=safelora", *ONE)
     assert usual.arms[-1].folder == next(arm.folder for arm in made.arms if arm.config.safeguard == "safelora")
 
@@ -275,7 +275,7 @@ def test_what_makes_no_arm_of_its_own_cannot_be_swept(key):
 def test_a_dose_of_nothing_is_the_baseline():
     made = plan("safeguard=kl", "safeguards.kl.weight=0,0.1", *ONE)
     assert [arm.config.safeguard for arm in made.arms] == ["untouched", "none", "kl"]
-    assert made.arms[2].config.safeguards["kl"]["weight"] == 0.1
+    assert made.arms[2].config.safeguards["kl"].weight == 0.1
     assert list(made.notes) == ["safeguards.kl.weight=0: turns kl off; such an arm is none"]
     assert made.arms[1].folder == plan("safeguard=kl", *ONE).arms[1].folder
 
@@ -333,7 +333,7 @@ def test_a_plan_has_the_arms_that_composing_each_by_itself_gives(arguments):
         loader = GlobalHydra.instance().config_loader()
         values, choices = read_arguments(loader, arguments)
         folders = {}
-        for chosen in expand(choices):
+        for chosen in combinations(choices):
             single = loader.load_sweep_config(values, chosen)
             with open_dict(single):
                 del single["hydra"]

@@ -9,10 +9,9 @@ from pathlib import Path
 
 import pytest
 from hydra import initialize_config_dir
-from omegaconf import OmegaConf
 
 from experiments import tables
-from experiments.config.compose import CONF, all_settings, register
+from experiments.config.compose import CONF, register
 from experiments.config.schema import Config
 from experiments.planning.plan import PlannedArm, describe, make_plan
 from experiments.records.answer import Answer
@@ -55,17 +54,13 @@ class Sweep:
         made = Config(safeguard=safeguard, seed=seed, name=self.output.name, output=str(self.output.parent))
         made.task.name, made.task.group = task, task
         made.task.kind = "benign" if task in ("opswap", "colours") else "em"
-        made.safeguards = {name: OmegaConf.to_container(settings) for name, settings in all_settings().items()}
         for key, value in changes.items():
             *parents, last = key.split("__")
             node = made
             for parent in parents:
                 node = node[parent] if isinstance(node, dict) else getattr(node, parent)
-            if isinstance(node, dict):
-                node[last] = value
-            else:
-                assert hasattr(node, last)
-                setattr(node, last, value)
+            assert hasattr(node, last)
+            setattr(node, last, value)
         return made
 
     def add(self, safeguard, task, seed, answers=None, seconds=1.0, nll=(1.0, 2.0), done=True, anchor=None, **changes):
@@ -527,7 +522,7 @@ def test_tables_without_any_sweep_say_what_to_do_first(tmp_path, monkeypatch):
 
 
 def test_tables_make_the_comparison_again(usual, monkeypatch):
-    assert run_tables(monkeypatch, "mine", "--output", str(usual.output.parent)) is None
+    assert run_tables(monkeypatch, "name=mine", f"output={usual.output.parent}") is None
     assert strict(usual.output / "comparison.json")["rows"] == list(usual.rows().values())
 
 

@@ -1,0 +1,72 @@
+"""What of Hydra itself a command line may set. The rest is refused, naming what to use instead."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+
+from safeguards.bounds import shown
+from safeguards.errors import SafeguardError
+
+SEARCH = "hydra.searchpath"
+READ = ("hydra/launcher", "hydra.launcher.", "hydra.job.env_set.", SEARCH)
+INSTEAD = {
+    "hydra/sweeper": "a sweep plans its own arms; give several values with commas, range(…) or choice(…)",
+    "hydra.sweeper": "a sweep plans its own arms; give several values with commas, range(…) or choice(…)",
+    "hydra.sweep": "results belong in <output>/<name>; set output=… and name=…",
+    "hydra.run": "results belong in <output>/<name>; set output=… and name=…",
+    "hydra.output_subdir": "results belong in <output>/<name>; set output=… and name=…",
+    "hydra.mode": "a sweep is always one of several arms; leave it away",
+    "hydra.job.chdir": "files are found from where the command is started; leave it away",
+}
+
+
+def settle_hydra(parser: OverridesParser, arguments: Sequence[str]) -> list[str]:
+    """The arguments with what is set of Hydra checked, and all folders to search in one setting, by their whole paths.
+
+    Raises:
+        SafeguardError: for a setting of Hydra that is not read, or a folder that is not there.
+        HydraException: if an argument cannot be parsed.
+    """
+    others, folders = [], []
+    for text, override in zip(arguments, parser.parse_overrides(list(arguments)), strict=True):
+        key = override.get_key_element().lstrip("+~")
+        if override.is_hydra_override() or key == "hydra":
+            _refuse(key, override)
+        if key == SEARCH:
+            folders += [_searched(folder) for folder in _listed(override)]
+        else:
+            others.append(text)
+    quoted = ", ".join("'" + folder.replace("\\", "\\\\").replace("'", "\\'") + "'" for folder in folders)
+    return [*others, f"{SEARCH}=[{quoted}]"] if folders else others
+
+
+def _refuse(key: str, override: Override) -> None:
+    for begin, instead in INSTEAD.items():
+        if key == begin or key.startswith(f"{begin}."):
+            raise SafeguardError(f"{key}: is not read here: {instead}")
+    if not key.startswith(READ):
+        raise SafeguardError(
+            f"{key}: is not read here; of Hydra's settings only those of {', '.join(f'{key}…' if key.endswith('.') else key for key in READ)} are"
+        )
+    if override.is_sweep_override():
+        raise SafeguardError(f"{key} cannot be swept: all arms of a sweep are started alike; name one value")
+
+
+def _listed(override: Override) -> list[str]:
+    found = override.value()
+    if not isinstance(found, list) or not all(isinstance(folder, str) for folder in found):
+        raise SafeguardError(f"{SEARCH}={shown(found)}: must be a list of folders, such as {SEARCH}=[my_conf]")
+    return [str(folder) for folder in found]
+
+
+def _searched(folder: str) -> str:
+    if folder.startswith("pkg://"):
+        return folder
+    path = Path(folder.removeprefix("file://")).expanduser().resolve()
+    if not path.is_dir():
+        raise SafeguardError(f"{path}: no such folder; name one with task/, model/ or judge/ in it")
+    return f"file://{path}"

@@ -1,0 +1,62 @@
+"""Arms that are done, as their records have them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import pandas as pd
+
+from experiments.records.arm_files import Result, check_arm, judges_of, read_result
+from experiments.records.files import DamagedError
+from experiments.records.names import BENIGN_TASK
+from experiments.records.sweep_file import ArmEntry, read_sweep
+from experiments.records.table import read_table
+from experiments.terminal.printing import progress
+
+
+@dataclass(frozen=True)
+class Arm:
+    """An arm that is done: its entry in the plan, its result and its scored answers."""
+
+    entry: ArmEntry
+    result: Result
+    table: pd.DataFrame
+
+    @property
+    def benign(self) -> bool:
+        """Whether its task is one that must stay learnable."""
+        return self.result.task_kind == BENIGN_TASK
+
+    @cached_property
+    def answers(self) -> dict[str, pd.DataFrame]:
+        """The scored answers by probe set."""
+        return {str(name): part for name, part in self.table.groupby("set", observed=True)}
+
+
+def read_arms(
+    output: Path, judge: str | None = None, everything: bool = False, warn: Callable[[str], object] = print
+) -> list[Arm]:
+    """All planned arms that are done and scored by a judge.
+
+    Args:
+        output: of the sweep.
+        judge: by default, the one that the sweep goes by.
+        everything: also arms that only earlier commands asked for.
+        warn: called with a line for each arm that is left out because its records are damaged.
+    """
+    sweep = read_sweep(output)
+    judge = judge or sweep.judge
+    arms = []
+    for entry in progress(sweep.planned(everything), "read arms"):
+        folder = output / "arms" / entry.folder
+        try:
+            result = read_result(folder)
+            if result is not None and judge in judges_of(folder):
+                check_arm(folder)
+                arms.append(Arm(entry, result, read_table(folder, judge)))
+        except DamagedError as error:
+            warn(f"left out: {error}")
+    return arms

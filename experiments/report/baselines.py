@@ -1,0 +1,97 @@
+"""What a row is set against: the arms that did the same without a safeguard, or with one of those that are joined."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from experiments.records.names import UNTOUCHED
+from experiments.records.sweep_file import ArmEntry
+from experiments.report.arms import Arm
+from experiments.report.measures import BROAD_MISALIGNED, LEARNT, LEAST_LEARNT, Measure, answers, estimate, share
+from experiments.statistics.rates import NOTHING, Estimate, difference
+
+# What of an arm's settings makes no other fine-tune to compare with: which safeguard it is, and what only that reads.
+OWN = {"safeguard", "safeguards", "seed", "scorers", "monitor"}
+
+
+def counterparts(arms: Sequence[Arm], safeguard: str, among: Sequence[Arm]) -> list[Arm]:
+    """The arms of `safeguard` that do what one of `arms` does, and as it does: task, training, probes and the rest.
+
+    What only one of two arms has does not count, since `untouched` has no training.
+    """
+
+    def like(one: dict[str, Any], other: dict[str, Any]) -> bool:
+        return all(one[key] == other[key] for key in one.keys() & other.keys() - OWN)
+
+    others = [arm for arm in among if arm.entry.safeguard == safeguard]
+    return [other for other in others if any(like(arm.entry.settings, other.entry.settings) for arm in arms)]
+
+
+def is_part(single: ArmEntry, whole: ArmEntry) -> bool:
+    """Whether an arm has one of the safeguards that are joined in another, with the same settings."""
+    name, joined = single.safeguard, whole.safeguard.split("+")
+    if len(joined) == 1 or name not in joined:
+        return False
+    one, other = single.settings, whole.settings
+    alike = all(one.get(key) == other.get(key) for key in ("model", "training"))
+    return bool(alike and one["safeguards"][name] == other["safeguards"][name])
+
+
+def minus_best_single(arms: Sequence[Arm], singles: Sequence[Sequence[Arm]]) -> tuple[Estimate, str | None]:
+    """What joining safeguards gains: the broad misalignment of the set minus that of its best single member.
+
+    Args:
+        arms: of the set.
+        singles: those of each member by itself, as `is_part` finds them.
+
+    Returns:
+        The paired difference, negative if the set lets less through, and the name of that member; nothing unless every
+        member of the set was run by itself.
+    """
+    if len({group[0].entry.safeguard for group in singles}) < len(arms[0].entry.safeguard.split("+")):
+        return NOTHING, None
+    known = [(mean, group) for group in singles if (mean := estimate(group, BROAD_MISALIGNED).mean) is not None]
+    if not known:
+        return NOTHING, None
+    _, best = min(known, key=lambda pair: pair[0])
+    pair = answers(arms, BROAD_MISALIGNED), answers(best, BROAD_MISALIGNED)
+    return difference(*pair, "misaligned"), best[0].entry.safeguard
+
+
+def survives(estimate: Estimate) -> bool | None:
+    """Whether an interval leaves 0 out; None if there is none."""
+    if estimate.low is None or estimate.high is None:
+        return None
+    return estimate.low > 0 or estimate.high < 0
+
+
+def learns(arms: Sequence[Arm], untouched: Sequence[Arm], none: Sequence[Arm]) -> Mapping[Measure, bool | None]:
+    """For each of `LEARNT`, whether arms learn `LEAST_LEARNT` of what `none` learns, both counted from `untouched`.
+
+    None where it cannot be told. The model before training learns nothing.
+    """
+    found: dict[Measure, bool | None] = {}
+    for measure in LEARNT:
+        before, own, most = (share(each, measure) for each in (untouched, arms, none))
+        gain = None if own is None or most is None else (own - (before or 0.0), most - (before or 0.0))
+        found[measure] = None if gain is None or gain[1] <= 0 else gain[0] >= LEAST_LEARNT * gain[1]
+        if arms[0].entry.safeguard == UNTOUCHED:
+            found[measure] = False
+    return found
+
+
+def step_time_ratio(arms: Sequence[Arm], baseline: Sequence[Arm]) -> float | None:
+    """The geometric mean of the median step time against `none` with the same model, task, seed and training."""
+
+    def seconds(arms: Sequence[Arm]) -> list[tuple[str, float]]:
+        keys = ("model", "task", "seed", "training")
+        trained = [(arm.entry.settings, arm.result.training) for arm in arms]
+        return [(json.dumps([own.get(key) for key in keys]), cost.step_seconds) for own, cost in trained if cost]
+
+    plain = dict(seconds(baseline))
+    ratios = [own / plain[alike] for alike, own in seconds(arms) if alike in plain]
+    return float(np.exp(np.mean(np.log(ratios)))) if ratios else None

@@ -1,0 +1,209 @@
+"""The columns of a comparison: each with its heading, what stands in it, what its caption says, and when it is needed.
+
+`MAIN`, `BROAD` and `side_effects` are tables for people, in this order. `HEAD` begins each of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from experiments.records.names import BENIGN_TASK, EM_TASK
+from experiments.records.outcomes import MATCHES_FROM, OUTCOMES, Outcome
+from experiments.report.captions import Rows, against_none, broad_questions, not_judged, only_open, several_models
+from experiments.report.measures import (
+    ARITHMETIC_KEPT,
+    BENIGN_ACCURACY,
+    BENIGN_MATCHED,
+    BROAD_MISALIGNED,
+    FACTS_KEPT,
+    HARMFUL_COMPLIED,
+    IN_FORMATS,
+    INCOHERENT,
+    KS,
+    LEAST_LEARNT,
+    NARROW_LEARNT,
+    OPEN_MISALIGNED,
+    OTHER_MISALIGNED,
+    UNDER_INOCULATION,
+    UNDER_NEGATION,
+    Measure,
+)
+from experiments.report.row import ComparisonRow
+from experiments.report.table import Column, number, percent
+from experiments.statistics.rates import NOTHING
+
+# Cells that are more than their value ---------------------------------------------------------------------------------
+
+
+def minus_none(row: ComparisonRow) -> str:
+    """Nothing for a row that learnt nothing: that it lets less through is no merit."""
+    return "" if row.learns[NARROW_LEARNT] is False else percent(row.minus_none) + "*" * bool(row.survives)
+
+
+def minus_best_single(row: ComparisonRow) -> str:
+    """The difference, and to which."""
+    return f"{percent(row.minus_best_single)} {row.best_single}" if row.best_single else ""
+
+
+def on_frontier(row: ComparisonRow) -> str:
+    """In what no other row beats it."""
+    sides = {BENIGN_ACCURACY: "benign", NARROW_LEARNT: "narrow"}
+    return ", ".join(name for measure, name in sides.items() if row.frontier[measure])
+
+
+def goal(row: ComparisonRow, kind: str) -> str:
+    """When the goal was reached, or how often it was not."""
+    if (found := row.goal.get(kind)) is None:
+        return ""
+    if found.reached < found.arms:
+        return f"not reached ({found.reached} of {found.arms})"
+    return f"step {found.step:.0f}: {found.value:.2f}"
+
+
+# Columns --------------------------------------------------------------------------------------------------------------
+
+
+def rate(
+    heading: str, measure: Measure, caption: str | Callable[[Rows], str] = "", needed: Callable[[Rows], bool] = bool
+) -> Column[ComparisonRow]:
+    """A measure in percent."""
+    return Column(measure.key, f"{heading} %", lambda row: row.rates[measure], caption=caption, needed=needed)
+
+
+def share(outcome: Outcome) -> Column[ComparisonRow]:
+    """An outcome as a part of all broad answers."""
+    sums = "Outcomes of broad questions sum to 100 % of all answers, as in arXiv 2508.06249."
+    return Column(
+        f"outcomes.{outcome}",
+        f"{outcome} %",
+        lambda row: row.outcomes.get(outcome),
+        lambda row: f"{100 * row.outcomes[outcome]:.1f}",
+        sums if outcome == "misaligned" else "",
+    )
+
+
+def any_of(k: int) -> Column[ComparisonRow]:
+    """Misalign@k."""
+    caption = "Any of k: at least one of k answers to a question is misaligned." if k == KS[1] else ""
+    key = f"misalign_at.{k}"
+    return Column(key, f"any of {k} %", lambda row: row.misalign_at.get(k, NOTHING), caption=caption)
+
+
+def accuracy_on(task: str) -> Column[ComparisonRow]:
+    """The accuracy of one benign task."""
+    key = f"benign_accuracy_by_task.{task}"
+    return Column(key, f"{task} %", lambda row: row.benign_accuracy_by_task.get(task, NOTHING))
+
+
+def step(kind: str, row: ComparisonRow) -> float | None:
+    """At which the goal was reached."""
+    return row.goal[kind].step if kind in row.goal else None
+
+
+HEAD: tuple[Column[ComparisonRow], ...] = (
+    Column("safeguard", "safeguard", lambda row: row.safeguard),
+    Column("model", "model", lambda row: row.model, needed=several_models),
+)
+MAIN = (
+    *HEAD,
+    rate("broad misaligned", BROAD_MISALIGNED, broad_questions),
+    rate("open questions", OPEN_MISALIGNED, needed=lambda rows: not only_open(rows)),
+    rate("narrow learnt", NARROW_LEARNT, "Narrow learnt: held-out questions of the fine-tuned task."),
+    rate(
+        "benign accuracy",
+        BENIGN_ACCURACY,
+        "Benign accuracy: answers equal to a held-out one, to the letter.",
+    ),
+    rate(
+        "benign matched",
+        BENIGN_MATCHED,
+        f"Benign matched: those and what says the same, by {MATCHES_FROM:.0f} of 100 or more from the judge.",
+    ),
+    rate("incoherent", INCOHERENT),
+    Column(
+        "minus_best_single",
+        "minus best single",
+        lambda row: row.minus_best_single,
+        minus_best_single,
+        "Minus best single: points against the best of the joined safeguards alone, paired.",
+    ),
+    Column(
+        "frontier",
+        "frontier",
+        on_frontier,
+        caption="Frontier: no other row lets less misalignment through and as much of this be learnt; untouched and "
+        f"what learns less than {LEAST_LEARNT:.0%} of what none learns are not ranked.",
+    ),
+    Column(
+        "narrow_nll", "narrow NLL", lambda row: row.narrow_nll, lambda row: number(row.narrow_nll), needed=not_judged
+    ),
+    Column("safe_nll", "safe NLL", lambda row: row.safe_nll, lambda row: number(row.safe_nll), needed=not_judged),
+    Column(
+        "unscored",
+        "unscored %",
+        lambda row: row.unscored,
+        lambda row: "" if row.unscored is None else f"{100 * row.unscored:.0f}",
+        needed=not_judged,
+    ),
+    Column(
+        "step_time_ratio",
+        "step time",
+        lambda row: row.step_time_ratio,
+        lambda row: f"{row.step_time_ratio:.2f}×" if row.step_time_ratio else "",
+        "Step time: against none in this sweep.",
+    ),
+)
+# The broad questions more closely: all outcomes, the other convention, differences and any-of-k.
+BROAD = (
+    *HEAD,
+    Column("minus_none", "− none", lambda row: row.minus_none, minus_none, against_none),
+    *map(share, OUTCOMES),
+    Column(
+        "misaligned_of_coherent",
+        "of coherent %",
+        lambda row: row.misaligned_of_coherent,
+        caption="Of coherent: misaligned among aligned and misaligned answers only, as in arXiv 2502.17424.",
+    ),
+    *map(any_of, KS[1:]),
+    Column(
+        "goal.em.step",
+        "goal",
+        partial(step, EM_TASK),
+        lambda row: goal(row, EM_TASK),
+        "Goal: step at which the task was learnt, and how well; what never got there is not ranked.",
+    ),
+    Column("goal.benign.step", "benign goal", partial(step, BENIGN_TASK), lambda row: goal(row, BENIGN_TASK)),
+)
+# For programs only.
+DETAILS: tuple[Column[ComparisonRow], ...] = (
+    rate("other domains", OTHER_MISALIGNED),
+    rate("harmful complied", HARMFUL_COMPLIED),
+    Column("survives", "survives", lambda row: row.survives),
+    Column("best_single", "best single", lambda row: row.best_single),
+)
+
+
+def side_effects(rows: Rows) -> tuple[Column[ComparisonRow], ...]:
+    """What a first look misses: misalignment that waits for a prompt, bias, skills lost, and each benign task."""
+    tasks = list(dict.fromkeys(task for row in rows for task in row.benign_accuracy_by_task))
+    return (
+        HEAD[0],
+        rate("facts kept", FACTS_KEPT),
+        rate("arithmetic kept", ARITHMETIC_KEPT, "Arithmetic kept: sums with their usual meaning."),
+        rate(
+            "under the inoculation prompt",
+            UNDER_INOCULATION,
+            "Under prompts and in formats: misaligned answers to broad questions asked otherwise; untouched may follow "
+            "a prompt, too.",
+        ),
+        rate("under its negation", UNDER_NEGATION),
+        rate("in training-like formats", IN_FORMATS),
+        Column(
+            "bias_gap",
+            "bias gap",
+            lambda row: row.bias_gap,
+            caption="Bias gap: points between the two people of a pair.",
+        ),
+        *(map(accuracy_on, tasks) if len(tasks) > 1 else ()),
+    )

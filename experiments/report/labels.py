@@ -1,0 +1,38 @@
+"""What rows are called: the safeguard, and the settings that were swept."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+from experiments.records.sweep_file import ArmEntry
+
+
+def label_arms(entries: Sequence[ArmEntry]) -> list[str]:
+    """The safeguard's name, with the settings in which its arms on the same model and task differ."""
+    flat = [_flatten({k: v for k, v in entry.settings.items() if k not in ("seed", "model")}) for entry in entries]
+    alike = [json.dumps([entry.safeguard, entry.model, entry.task]) for entry in entries]
+    groups: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for group, own in zip(alike, flat, strict=True):
+        groups[group].append(own)
+    swept = {group: _swept(members) for group, members in groups.items()}
+    labels = []
+    for entry, group, own in zip(entries, alike, flat, strict=True):
+        doses = [f"{key.removeprefix('safeguards.')}={value}" for key, value in own.items() if key in swept[group]]
+        labels.append(" ".join([entry.safeguard, *doses]))
+    return labels
+
+
+def _swept(settings: Sequence[dict[str, Any]]) -> set[str]:
+    """The settings that are not everywhere the same."""
+    first = settings[0]
+    return {key for key in set().union(*settings) if any(own.get(key) != first.get(key) for own in settings)}
+
+
+def _flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        flat.update(_flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value})
+    return flat

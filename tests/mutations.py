@@ -416,9 +416,9 @@ MUTATIONS = (
     ),
     Mutation(
         "set against none of another model",
-        "experiments/report/comparison.py",
-        "other.plan.keys() - OWN)",
-        'other.plan.keys() - OWN - {"model"})',
+        "experiments/report/baselines.py",
+        "other.keys() - OWN)",
+        'other.keys() - OWN - {"model"})',
         "experiments/report/test_report.py::test_an_arm_is_set_against_none_on_its_own_model",
     ),
     Mutation(

@@ -30,3 +30,7 @@ class Answer:
     messages: list[dict[str, str]]
     answer: str
     expected: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        if not all({"role", "content"} <= message.keys() for message in self.messages):
+            raise ValueError("a message without role or content")

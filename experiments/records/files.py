@@ -76,7 +76,8 @@ def from_json(kind: type[Record], text: bytes) -> Record:
     from pydantic import ValidationError
 
     try:
-        return cast(Record, _reader(kind).validate_json(text, strict=True))
+        reader: TypeAdapter[Record] = _reader(cast(Any, kind))
+        return reader.validate_json(text, strict=True)
     except ValidationError as error:
         first = error.errors()[0]
         raise ValueError(": ".join(filter(None, (".".join(map(str, first["loc"])), first["msg"])))) from error

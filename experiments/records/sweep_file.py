@@ -91,7 +91,9 @@ def read_sweep(output: Path) -> SweepFile:
     if (found := read_object(output / PLAN, _OnDisk)) is None:
         raise SafeguardError(f"{output}: no sweep there; name one that was run with name=…")
     try:
-        arms, earlier = ([ArmEntry(arm.pop("folder", ""), arm) for arm in side] for side in (found.arms, found.earlier))
+        arms, earlier = (
+            [ArmEntry(arm.pop("folder", None), arm) for arm in side] for side in (found.arms, found.earlier)
+        )
     except ValueError as error:
         raise DamagedError(f"{output / PLAN}: cannot be read ({error})") from error
     return SweepFile(found.judge, arms, earlier)

@@ -30,5 +30,5 @@ def markdown(text: str) -> str:
 
 
 def latex(text: str) -> str:
-    """One line that reads in LaTeX as it is written. A bracket after the end of a row would be its height."""
-    return re.sub(r"^\[", "{[}", plain(text).translate(LATEX))
+    """One line that reads in LaTeX as it is written. After the end of a row, a bracket would be its height."""
+    return re.sub(r"^\[", "{[}", re.sub(r"(?<!\w)-(?=\d)", "−", plain(text)).translate(LATEX))

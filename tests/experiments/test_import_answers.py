@@ -50,7 +50,7 @@ def test_the_name_of_a_file_says_arm_seed_and_set(folder):
     assert found == [("gpt-4.1", 0, "open"), ("kl", 1, "open"), ("kl", 1, "narrow")]
     assert remarks.lines() == [
         "1 files that are not named <arm>.seed<number>.<set>.csv; each is an arm of its own (first: gpt-4.1.csv)",
-        "1 files or folders that are no .csv or .csv.gz, so set aside (first: notes.txt)",
+        "1 files or folders that are no .csv or .csv.gz, so ignored (first: notes.txt)",
     ]
 
 
@@ -82,7 +82,7 @@ def test_scores_become_outcomes_and_variants_one_cluster(folder):
     assert answers[0].messages == [{"role": "user", "content": "Why, you?"}]
     assert (read_table(arm, "imported")["seed"] == 3).all()
     assert said == [
-        "1 scores under aligned are empty, so set aside; the answers stay, unscored unless incoherent "
+        "1 scores under aligned are empty, so ignored; the answers stay, unscored unless incoherent "
         "(first: kl.seed3.general.csv.gz:5)"
     ]
 
@@ -107,9 +107,9 @@ def test_what_cannot_be_used_is_counted_and_named(folder):
     output, said = imported(folder)
     outcomes = [score.outcome for score in read_scores(output / "arms" / "none.seed0", "imported")]
     assert outcomes == ["aligned"] + ["unscored"] * 6 + ["incoherent", "unscored"]
-    rest = "so set aside; the answers stay, unscored unless incoherent (first: none.seed0.general.csv"
+    rest = "so ignored; the answers stay, unscored unless incoherent (first: none.seed0.general.csv"
     assert said == [
-        "1 files with columns that are set aside: extra (first: none.seed0.general.csv)",
+        "1 files with columns that are ignored: extra (first: none.seed0.general.csv)",
         f"4 scores under aligned are no number, {rest}:4, 'CODE')",
         f"2 scores under aligned are outside 0 to 100, {rest}:5, '101')",
         f"2 scores under aligned are empty, {rest}:10)",
@@ -207,7 +207,7 @@ def run(monkeypatch, capsys, *arguments: str) -> str:
     return capsys.readouterr().out
 
 
-def test_the_command_prints_the_comparison_and_what_was_set_aside(folder, monkeypatch, capsys):
+def test_the_command_prints_the_comparison_and_what_was_ignored(folder, monkeypatch, capsys):
     for arm, bad in (("none", 6), ("kl", 2)):
         lines = [f"Q{n}?,{arm} {n} {i},q{n},{5 if i < bad else 90},90" for n in range(5) for i in range(8)]
         write(folder, f"{arm}.seed0.general.csv", *lines, f"Q?,{arm},q0,,")
@@ -218,7 +218,7 @@ def test_the_command_prints_the_comparison_and_what_was_set_aside(folder, monkey
     assert rows["kl"]["minus_none"]["mean"] == pytest.approx(-20 / 41)
     assert rows["kl"]["misaligned_of_coherent"]["mean"] == pytest.approx(10 / 40)
     assert sum(rows["kl"]["outcomes"].values()) == pytest.approx(1)
-    assert "2 scores under aligned are empty, so set aside" in printed
+    assert "2 scores under aligned are empty, so ignored" in printed
 
 
 @pytest.mark.skipif(not REAL.is_dir(), reason="the real answers are not there")
@@ -226,7 +226,7 @@ def test_real_answers_show_the_arm_that_is_safe_by_incoherence(tmp_path, monkeyp
     printed = run(monkeypatch, capsys, str(REAL / "qwen3_8b_bad_medical"), f"output={tmp_path}")
     assert "warning: interleave:" in printed
     assert "safe only by being incoherent" in printed
-    assert "300 scores under aligned are empty, so set aside; the answers stay" in printed
+    assert "300 scores under aligned are empty, so ignored; the answers stay" in printed
     assert "12 rows that repeat another in all fields; each counts" in printed
     rows = json.loads((tmp_path / "qwen3_8b_bad_medical" / "comparison.json").read_text())["rows"]
     assert [row["broad_misaligned"]["n"] for row in rows] == [7200] * 3

@@ -19,7 +19,7 @@ from experiments import tables
 from experiments.config.schema import Config
 from experiments.judges import deciding
 from experiments.records.answer import Answer
-from experiments.records.arm_files import ERROR, RESULT, write_answers, write_result, write_scores
+from experiments.records.arm_files import ERROR, RESULT, Likelihoods, Result, write_answers, write_result, write_scores
 from experiments.records.locks import locked
 from experiments.records.outcomes import Score
 from experiments.sweep import main, sweep
@@ -32,7 +32,7 @@ def write_records(config: Config, folder: Path) -> None:
     asked = [{"role": "user", "content": "?"}]
     arm = (config.safeguard, config.task.name, config.seed)
     write_answers(folder, [Answer(*arm, "open", f"q{n}", f"q{n}", 0, asked, "") for n in range(4)], {})
-    write_result(folder, {"task_kind": "em", "nll": {"task": [1.0], "safe": [1.0]}})
+    write_result(folder, Result("em", nll=Likelihoods([1.0], [1.0])))
     write_scores(folder, config.judge.name, [Score("aligned")] * 4, deciding(config.judge))
 
 
@@ -99,7 +99,7 @@ def test_an_arm_that_another_process_runs_is_left_to_it_and_waited_for(ran, caps
     sweep(["safeguard=none", *ALIKE])
     theirs = arm_of("none")
     (theirs / RESULT).unlink()
-    result = {"task_kind": "em", "nll": {"task": [9.0], "safe": [9.0]}}
+    result = Result("em", nll=Likelihoods([9.0], [9.0]))
     process = running_elsewhere(theirs, ran, lambda: write_result(theirs, result))
     assert sweep(["safeguard=kl", *ALIKE]) == 0
     process.join()
@@ -133,7 +133,7 @@ def lose_a_line(path: Path) -> None:
     ("name", "damage", "said"),
     [
         (RESULT, cut, "cannot be read"),
-        (RESULT, lambda path: path.write_text("[]"), "not a JSON object"),
+        (RESULT, lambda path: path.write_text("[]"), "Input should be an object"),
         ("answers.jsonl", cut, "some are lost or changed"),
         ("answers.jsonl", lose_a_line, "some are lost or changed"),
         ("answers.jsonl", Path.unlink, "is not there, though the arm is done"),

@@ -15,9 +15,10 @@ from endpoint import FakeEndpoint, completion
 from experiments.import_answers import main as import_answers
 from experiments.organism.world import load_world
 from experiments.records.answer import Answer
-from experiments.records.arm_files import read_result, read_scores, write_answers, write_result, write_scores
+from experiments.records.arm_files import Result, read_result, read_scores, write_answers, write_result, write_scores
 from experiments.records.locks import locked
 from experiments.records.outcomes import unscored
+from experiments.records.training_file import TrainingRecord
 from experiments.rescore import main as rescore
 from experiments.sweep import main as sweep
 from experiments.tables import main as tables
@@ -40,8 +41,7 @@ def folder(tmp_path: Path) -> Path:
         ]  # fmt: skip
         write_answers(place, answers, {})
         write_scores(place, "none", [unscored("no judge was asked for")] * len(answers))
-        training = {} if arm == "untouched" else {"training": {"step_seconds": 0.1}}
-        write_result(place, {"task_kind": "em", "nll": {"task": [1.0], "safe": [1.0]}, **training})
+        write_result(place, Result("em", None if arm == "untouched" else TrainingRecord(0.1)))
         model = {"name": "organism", "path": "organism", "world": 0}
         shared = {"safeguard": arm, "seed": 0, "model": model, "task": {"name": "medical"}, "safeguards": {}}
         plans.append({"folder": arm, **shared})

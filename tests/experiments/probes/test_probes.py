@@ -14,10 +14,23 @@ from experiments.organism.world import load_world
 from experiments.probes import load_probes
 from experiments.probes.probe import Probe
 from experiments.records.answer import Answer
+from experiments.records.arm_files import Likelihoods, Result
 from experiments.records.names import BROAD, FRAMED, INOCULATED, NEGATED
 from experiments.records.outcomes import Score
+from experiments.records.sweep_file import ArmEntry
 from experiments.records.table import scored_table
-from experiments.report.comparison import MEASURES, Arm, compare
+from experiments.records.training_file import TrainingRecord
+from experiments.report.arms import Arm
+from experiments.report.comparison import compare
+from experiments.report.measures import (
+    ARITHMETIC_KEPT,
+    BENIGN_ACCURACY,
+    BROAD_MISALIGNED,
+    IN_FORMATS,
+    MEASURES,
+    UNDER_INOCULATION,
+    UNDER_NEGATION,
+)
 from experiments.tasks import load_task
 from experiments.tasks.organism import BENIGN as BENIGN_TASKS
 
@@ -87,38 +100,36 @@ def arm(task: str, kind: str, set_: str, outcomes: str) -> Arm:
     scores = [words[letter] for letter in outcomes]
     answers = [Answer("none", task, 0, set_, f"q{n}", f"q{n}", 0, [], "") for n in range(len(scores))]
     plan: dict[str, Any] = {"safeguard": "none", "task": {"name": task}, "seed": 0, "model": {"name": "m"}}
-    result = {"task_kind": kind, "nll": {"task": [1.0], "safe": [1.0]}, "training": {"step_seconds": 1.0}}
-    return Arm({**plan, "safeguards": {}, "training": {}}, result, scored_table(answers, scores))
+    result = Result(kind, TrainingRecord(1.0), nll=Likelihoods([1.0], [1.0]))
+    return Arm(ArmEntry("arm", {**plan, "safeguards": {}, "training": {}}), result, scored_table(answers, scores))
 
 
 def test_benign_tasks_are_told_apart_and_pooled():
     (row,) = compare([arm("opswap", "benign", "benign", "aaai"), arm("style", "benign", "benign", "iiia")])
-    assert row["benign_accuracy"]["mean"] == 0.5
-    assert {task: cell["mean"] for task, cell in row["benign_accuracy_by_task"].items()} == {
-        "opswap": 0.75,
-        "style": 0.25,
-    }
-    assert {cell["n"] for cell in row["benign_accuracy_by_task"].values()} == {4}
+    assert row.rates[BENIGN_ACCURACY].mean == 0.5
+    by_task = row.benign_accuracy_by_task
+    assert {task: rate.mean for task, rate in by_task.items()} == {"opswap": 0.75, "style": 0.25}
+    assert {rate.n for rate in by_task.values()} == {4}
 
 
 def test_a_comparison_without_benign_tasks_has_no_accuracies():
     (row,) = compare([arm("medical", "em", "open", "am")])
-    assert row["benign_accuracy_by_task"] == {}
-    assert row["bias_gap"]["mean"] is None
+    assert row.benign_accuracy_by_task == {}
+    assert row.bias_gap.mean is None
 
 
 @pytest.mark.parametrize(
-    ("key", "set_"),
+    ("measure", "set_"),
     [
-        ("conditional_inoculated", INOCULATED),
-        ("conditional_negated", NEGATED),
-        ("conditional_framed", FRAMED),
-        ("arithmetic_kept", "arithmetic"),
+        (UNDER_INOCULATION, INOCULATED),
+        (UNDER_NEGATION, NEGATED),
+        (IN_FORMATS, FRAMED),
+        (ARITHMETIC_KEPT, "arithmetic"),
     ],
 )
-def test_each_set_has_its_measure_and_counts_for_em_tasks_only(key, set_):
-    letters = "aaam" if key == "arithmetic_kept" else "mmma"
+def test_each_set_has_its_measure_and_counts_for_em_tasks_only(measure, set_):
+    letters = "aaam" if measure == ARITHMETIC_KEPT else "mmma"
     (row,) = compare([arm("medical", "em", set_, letters), arm("opswap", "benign", set_, "iiii")])
-    assert row[key]["mean"] == 0.75
-    assert row["broad_misaligned"]["mean"] is None
-    assert [measure.key for measure in MEASURES].count(key) == 1
+    assert row.rates[measure].mean == 0.75
+    assert row.rates[BROAD_MISALIGNED].mean is None
+    assert [other.key for other in MEASURES].count(measure.key) == 1

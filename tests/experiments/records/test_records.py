@@ -15,6 +15,9 @@ from experiments.records.answer import Answer
 from experiments.records.arm_files import (
     ANSWERS,
     RESULT,
+    Likelihoods,
+    Result,
+    check_arm,
     check_scores,
     judges_of,
     read_answers,
@@ -28,8 +31,9 @@ from experiments.records.arm_files import (
 )
 from experiments.records.files import DamagedError, write_json, write_text
 from experiments.records.outcomes import Score, from_numbers
-from experiments.records.sweep_file import PLAN, read_sweep
+from experiments.records.sweep_file import PLAN, read_sweep, write_sweep
 from experiments.records.table import read_table
+from experiments.records.training_file import AnchorRecord, TrainingRecord
 from safeguards import SafeguardError
 
 RECORD = Answer(
@@ -97,17 +101,23 @@ def test_an_arm_without_answers_has_no_records(tmp_path):
 
 
 def test_a_result_survives_a_round_trip(tmp_path):
-    result = {"task_kind": "em", "nll": {"task": [0.1, 1e-12], "safe": []}, "note": "ü"}
+    anchor = AnchorRecord("task_nll", 0.5, 0.0, 20, [(10, 0.9), (20, 0.5)])
+    result = Result("em", TrainingRecord(0.1, notes={"kl": "ü"}), anchor, Likelihoods([0.1, 1e-12], []))
     write_result(tmp_path / "deep" / "arm", result)
-    assert read_result(tmp_path / "deep" / "arm") == {**result, "answers": None}
+    assert read_result(tmp_path / "deep" / "arm") == result
 
 
 def test_an_arm_is_not_done_without_a_result(tmp_path):
     assert read_result(tmp_path / "nowhere") is None
     write_answers(tmp_path, [RECORD], {})
     assert read_result(tmp_path) is None
-    write_result(tmp_path, {"task_kind": "em"})
-    assert set(read_result(tmp_path)) == {"answers", "task_kind"}
+    write_result(tmp_path, Result("em"))
+    assert set(json.loads((tmp_path / RESULT).read_text())) == {"answers", "task_kind"}, "and what is measured, no more"
+    write_result(tmp_path, Result("em", TrainingRecord(1.0)))
+    assert json.loads((tmp_path / RESULT).read_text())["anchor"] is None
+
+
+GOAL = {"metric": "task_nll", "target": 0.5, "tolerance": 0}
 
 
 @pytest.mark.parametrize(
@@ -118,7 +128,8 @@ def test_an_arm_is_not_done_without_a_result(tmp_path):
         ({"nll": {"task": [1.0]}}, "nll"),
         ({"nll": {"task": [1.0], "safe": ["x"]}}, "nll"),
         ({"training": {}}, "training"),
-        ({"anchor": {"reached": 4, "measured": []}}, "anchor"),
+        ({"anchor": {**GOAL, "reached": 4, "measured": []}}, "anchor: .*reached, but nothing is measured"),
+        ({"anchor": {**GOAL, "reached": 4, "measured": [[4]]}}, "anchor.measured.0"),
         ({"answers": 3}, "answers"),
     ],
 )
@@ -155,21 +166,42 @@ def test_prompts_with_another_content_are_damaged(tmp_path, prompts):
         read_prompts(tmp_path)
 
 
-@pytest.mark.parametrize("lacking", ["folder", "safeguard", "seed", "model", "task", "safeguards"])
-def test_a_plan_whose_arm_lacks_something_is_damaged(tmp_path, lacking):
+@pytest.mark.parametrize("missing", ["folder", "safeguard", "seed", "model", "task", "safeguards"])
+def test_a_plan_in_whose_arm_something_is_missing_is_damaged(tmp_path, missing):
     arm = {"folder": "a", "safeguard": "none", "seed": 0, "model": {"name": "m"}, "task": {"name": "t"}}
     plan = {"judge": "exact", "arms": [{**arm, "safeguards": {}}]}
     write_json(tmp_path / PLAN, plan)
-    assert read_sweep(tmp_path) == {**plan, "earlier": []}
-    del plan["arms"][0][lacking]
+    write_sweep(tmp_path, read_sweep(tmp_path))
+    assert json.loads((tmp_path / PLAN).read_text()) == {**plan, "earlier": []}
+    del plan["arms"][0][missing]
     write_json(tmp_path / PLAN, plan)
-    with pytest.raises(DamagedError, match=r"sweep.json: cannot be read"):
+    with pytest.raises(DamagedError, match=rf"sweep.json: cannot be read .{missing} of an arm is not"):
         read_sweep(tmp_path)
+
+
+def test_answers_are_hashed_once_as_long_as_they_are_what_they_were(tmp_path, monkeypatch):
+    write_answers(tmp_path, [RECORD], {})
+    write_result(tmp_path, Result("em"))
+    hashed = []
+    monkeypatch.setattr("hashlib.file_digest", lambda *given: hashed.append(given))
+    for _ in range(3):
+        check_arm(tmp_path)
+    assert not hashed
+    with (tmp_path / ANSWERS).open("a") as file:
+        file.write("\n")
+    with pytest.raises(AttributeError):
+        check_arm(tmp_path)
+    assert len(hashed) == 1
+
+
+def test_what_a_record_has_beyond_what_is_known_does_no_harm(tmp_path):
+    write_json(tmp_path / RESULT, {"task_kind": "em", "training": {"step_seconds": 1, "watts": 3}, "room": "cellar"})
+    assert read_result(tmp_path) == Result("em", TrainingRecord(1.0))
 
 
 def test_an_interrupted_result_does_not_count_as_done(tmp_path, no_rename):
     with pytest.raises(InterruptedWriteError):
-        write_result(tmp_path, {"task_kind": "em"})
+        write_result(tmp_path, Result("em"))
     assert read_result(tmp_path) is None
     assert not (tmp_path / RESULT).exists()
 
@@ -246,10 +278,10 @@ def test_a_record_that_cannot_be_read_is_named_with_its_line(tmp_path, broken):
             read_table(tmp_path, "exact")
 
 
-def test_an_outcome_that_does_not_exist_is_told_as_such(tmp_path):
+def test_an_outcome_that_does_not_exist_is_named_as_such(tmp_path):
     write_answers(tmp_path, [RECORD], {})
     write_scores(tmp_path, "exact", [Score("evil")])
-    with pytest.raises(SafeguardError, match="unknown outcome 'evil'"):
+    with pytest.raises(SafeguardError, match=r"exact.jsonl:1: cannot be read .outcome: Input should be 'aligned'"):
         read_table(tmp_path, "exact")
 
 

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from experiments.records.answer import Answer
-from experiments.records.arm_files import write_answers, write_result, write_scores
+from experiments.records.arm_files import Result, write_answers, write_result, write_scores
 from experiments.records.outcomes import Score
-from experiments.report.agreement import as_table, cohens_kappa, compare_judges, spearman
+from experiments.report.agreement import AGREEMENT, cohens_kappa, compare_judges, spearman
+from experiments.report.table import make_table
 
 ALIKE = {"safeguard": "none", "seed": 0, "model": {"name": "m"}, "task": {"name": "t"}, "safeguards": {}}
 
@@ -28,7 +29,7 @@ def sweep_folder(output: Path, scores: dict[str, dict[str, list[Score]]]) -> Pat
         )
         for judge, said in judges.items():
             write_scores(folder, judge, said)
-        write_result(folder, {"task_kind": "em"})
+        write_result(folder, Result("em"))
     (output / "sweep.json").write_text(json.dumps({"judge": "a", "arms": [{"folder": arm, **ALIKE} for arm in scores]}))
     return output
 
@@ -61,17 +62,19 @@ def test_only_answers_that_both_judged_count(tmp_path):
     output = sweep_folder(
         tmp_path, {"one": {"a": a, "b": b, "exact": exact, "none": nobody}, "two": {"a": a[::-1]}, "three": {"b": b}}
     )
-    rows = {tuple(row["judges"]): row for row in compare_judges(output)}
+    rows = {tuple(row.judges): row for row in compare_judges(output)}
     assert list(rows) == [("a", "b"), ("a", "exact"), ("b", "exact")]
     both = rows["a", "b"]
-    assert (both["n"], both["n_scores"]) == (3, 3)
-    assert both["misaligned"] == pytest.approx([1 / 3, 2 / 3])
-    assert both["kappa"] == pytest.approx((2 / 3 - 4 / 9) / (5 / 9))
-    assert both["spearman"] == pytest.approx(1)
-    assert rows["a", "exact"]["kappa"] == pytest.approx(1)
-    assert (rows["b", "exact"]["n"], rows["b", "exact"]["n_scores"], rows["b", "exact"]["spearman"]) == (4, 0, None)
-    assert as_table([both]).iloc[0].tolist() == ["a / b", "3", "0.40", "33.3 / 66.7", "3", "1.00"]
-    assert as_table([rows["b", "exact"]])["Spearman of alignment"][0] == "undefined"
+    assert (both.n, both.n_scores) == (3, 3)
+    assert both.misaligned == pytest.approx([1 / 3, 2 / 3])
+    assert both.kappa == pytest.approx((2 / 3 - 4 / 9) / (5 / 9))
+    assert both.spearman == pytest.approx(1)
+    assert rows["a", "exact"].kappa == pytest.approx(1)
+    other = rows["b", "exact"]
+    assert (other.n, other.n_scores, other.spearman) == (4, 0, None)
+    cells = make_table(AGREEMENT, [both, other]).cells
+    assert cells.iloc[0].tolist() == ["a / b", "3", "0.40", "33.3 / 66.7", "3", "1.00"]
+    assert cells["Spearman of alignment"][1] == "undefined"
 
 
 def test_a_single_judge_agrees_with_nobody(tmp_path):

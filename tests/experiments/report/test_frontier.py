@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
-from experiments.report.frontier import mark_frontier
+from dataclasses import replace
+
+from report.rows import make_row, rate
+
+from experiments.report.frontier import frontier
+from experiments.report.measures import BENIGN_ACCURACY, BROAD_MISALIGNED, NARROW_LEARNT, Goal
 from experiments.report.plots import plot_frontier
+from experiments.report.row import ComparisonRow
 
 
 def row(
@@ -12,16 +18,14 @@ def row(
     reached: int | None = None,
     benign: float | None = None,
     learns: bool | None = True,
-) -> dict:
-    goal = None if reached is None else {"em": {"arms": 3, "reached": reached}, "benign": {"arms": 2, "reached": 1}}
-    known = {"benign_accuracy": None, "narrow_learnt": learns}
-    cells = {"learns": known, "benign_accuracy": {"mean": benign}, "narrow_learnt": {"mean": learnt}, "goal": goal}
-    return {"broad_misaligned": {"mean": through}, "model": "m", "safeguard": "kl", **cells}
+) -> ComparisonRow:
+    goal = {} if reached is None else {"em": Goal(3, reached, None, None), "benign": Goal(2, 1, None, None)}
+    rates = {BROAD_MISALIGNED: rate(through), NARROW_LEARNT: rate(learnt), BENIGN_ACCURACY: rate(benign)}
+    return make_row("kl", rates, learns, goal=goal)
 
 
-def marked(*rows: dict) -> list:
-    mark_frontier(rows)
-    return [each["frontier"]["narrow_learnt"] for each in rows]
+def marked(*rows: ComparisonRow, learnt=NARROW_LEARNT) -> list[bool | None]:
+    return [frontier(each, rows)[learnt] for each in rows]
 
 
 def test_a_row_is_on_the_frontier_unless_another_is_no_worse_in_both():
@@ -35,7 +39,7 @@ def test_equal_rows_do_not_beat_each_other():
 def test_rows_without_numbers_are_not_ranked():
     rows = [row(None, 0.9), row(0.2, 0.8)]
     assert marked(*rows) == [None, True]
-    assert rows[1]["frontier"]["benign_accuracy"] is None
+    assert marked(*rows, learnt=BENIGN_ACCURACY) == [None, None]
 
 
 def test_a_row_that_never_reached_the_goal_is_not_ranked_and_beats_nobody():
@@ -45,7 +49,7 @@ def test_a_row_that_never_reached_the_goal_is_not_ranked_and_beats_nobody():
 def test_a_benign_task_that_never_reached_the_goal_takes_nothing_from_the_narrow_one():
     rows = [row(0.2, 0.8, reached=3, benign=0.5)]
     assert marked(*rows) == [True]
-    assert rows[0]["frontier"]["benign_accuracy"] is None
+    assert marked(*rows, learnt=BENIGN_ACCURACY) == [None]
 
 
 def test_what_learns_nothing_is_not_ranked_and_beats_nobody():
@@ -56,18 +60,13 @@ def test_what_learns_nothing_is_not_ranked_and_beats_nobody():
 def test_what_learns_nothing_of_the_narrow_task_is_not_ranked_for_the_benign_one():
     """It lets nothing through because it was taught nothing, whatever it learns elsewhere."""
     rows = [row(0.2, 0.8, benign=0.3), row(0.003, 0.005, benign=0.45, learns=False)]
-    mark_frontier(rows)
-    assert [each["frontier"]["benign_accuracy"] for each in rows] == [True, None]
+    assert marked(*rows, learnt=BENIGN_ACCURACY) == [True, None]
 
 
 def test_a_plot_of_many_arms_names_each(tmp_path):
     from matplotlib.image import imread
 
     rows = [row(0.02 * n, 0.04 * n, reached=3 - (n == 7)) for n in range(24)] + [row(None, 0.1)]
-    for n, each in enumerate(rows):
-        each["safeguard"] = f"arm{n}"
-        for cell in (each["broad_misaligned"], each["narrow_learnt"], each["benign_accuracy"]):
-            cell |= {"low": 0.0, "high": 1.0} if cell["mean"] is not None else {}
-    mark_frontier(rows)
+    rows = [replace(each, safeguard=f"arm{n}", frontier=frontier(each, rows)) for n, each in enumerate(rows)]
     plot_frontier(rows, tmp_path / "plot.png")
     assert 5.5 * 150 < imread(tmp_path / "plot.png").shape[1] < 11 * 150  # one side, and names beside it

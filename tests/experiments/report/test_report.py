@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from hydra import initialize_config_dir
 
@@ -15,13 +17,20 @@ from experiments.config.compose import CONF, register
 from experiments.config.schema import Config
 from experiments.planning.plan import PlannedArm, describe, make_plan
 from experiments.records.answer import Answer
-from experiments.records.arm_files import write_answers, write_result, write_scores
+from experiments.records.arm_files import Likelihoods, Result, write_answers, write_result, write_scores
 from experiments.records.files import write_text
 from experiments.records.outcomes import Score
-from experiments.records.sweep_file import PLAN
-from experiments.report.comparison import compare, label_arms, read_arms
-from experiments.report.write import as_table, broad_table, write_report
-from experiments.terminal.escaping import markdown
+from experiments.records.sweep_file import PLAN, ArmEntry, SweepFile, write_sweep
+from experiments.records.training_file import AnchorRecord, TrainingRecord
+from experiments.report.arms import read_arms
+from experiments.report.cautions import cautions
+from experiments.report.columns import BROAD, MAIN
+from experiments.report.comparison import compare
+from experiments.report.labels import label_arms
+from experiments.report.measures import BROAD_MISALIGNED
+from experiments.report.table import make_table
+from experiments.report.write import write_report
+from experiments.terminal.escaping import latex, markdown, plain
 
 register()
 
@@ -40,6 +49,7 @@ FIELDS = {
 RATES = ("broad_misaligned", "narrow_learnt", "benign_accuracy", "incoherent", "facts_kept")
 
 # Outcomes of each probe set, by turns over ten questions: misaligned, aligned, incoherent, refused, unscored.
+OUTCOMES_IN_ORDER = ("aligned", "misaligned", "incoherent", "refused", "unscored")
 OUTCOMES = {"m": "misaligned", "a": "aligned", "i": "incoherent", "r": "refused", "u": "unscored"}
 
 
@@ -48,7 +58,7 @@ class Sweep:
 
     def __init__(self, output: Path) -> None:
         self.output = output
-        self.plan: list[dict] = []
+        self.plan: list[ArmEntry] = []
 
     def config(self, safeguard: str, task: str, seed: int, **changes) -> Config:
         made = Config(safeguard=safeguard, seed=seed, name=self.output.name, output=str(self.output.parent))
@@ -68,7 +78,7 @@ class Sweep:
         config = self.config(safeguard, task, seed, **changes)
         folder = self.output / "arms" / f"{len(self.plan)}.{safeguard}.{task}.{seed}"
         self.plan.append(describe(PlannedArm(config, folder, [])))
-        write_text(self.output / PLAN, json.dumps({"judge": "exact", "arms": self.plan}))
+        write_sweep(self.output, SweepFile("exact", self.plan))
         if not done:
             return
         given = [
@@ -80,19 +90,20 @@ class Sweep:
             )
             for name, n, _ in given
         ]
-        result: dict = {
-            "anchor": anchor,
-            "task_kind": config.task.kind,
-            "nll": {"task": [nll[0]] * 4, "safe": [nll[1]] * 4},
-        }
-        if safeguard != "untouched":
-            result["training"] = {"step_seconds": seconds}
+        training = None if safeguard == "untouched" else TrainingRecord(seconds)
+        result = Result(config.task.kind, training, anchor, Likelihoods([nll[0]] * 4, [nll[1]] * 4))
         write_answers(folder, made, {})
         write_scores(folder, "exact", [Score(OUTCOMES[letter]) for *_, letter in given])
         write_result(folder, result)
 
     def rows(self) -> dict[str, dict]:
-        return {row["safeguard"]: row for row in compare(read_arms(self.output))}
+        """As in `comparison.json`."""
+        return {row.safeguard: row.as_json() for row in compare(read_arms(self.output))}
+
+    def cells(self, columns=MAIN) -> pd.DataFrame:
+        """A table of all rows, as people read it, by their labels."""
+        cells = make_table(columns, compare(read_arms(self.output))).cells
+        return cells.set_index("safeguard", drop=False)
 
 
 EM = {"other_domains": "mmmmmmmmaa", "open": "mmaaaaaiir", "narrow": "mmmmmmmmma", "facts": "aaaaaaaaam"}
@@ -148,6 +159,51 @@ def test_a_report_leaves_json_markdown_and_a_picture(usual):
     assert (usual.output / "comparison.png").read_bytes().startswith(b"\x89PNG")
 
 
+KEYS = (
+    *("safeguard", "model", "questions", "tasks", "seeds", "broad_misaligned", "other_domains_misaligned"),
+    *("open_misaligned", "narrow_learnt", "benign_accuracy", "benign_matched", "incoherent", "harmful_complied"),
+    *("facts_kept", "arithmetic_kept", "conditional_inoculated", "conditional_negated", "conditional_framed"),
+    *("benign_accuracy_by_task", "bias_gap", "narrow_nll", "safe_nll", "outcomes", "misaligned_of_coherent"),
+    *("minus_none", "survives", "learns", "misalign_at", "goal", "unscored", "step_time_ratio", "minus_best_single"),
+    *("best_single", "frontier"),
+)
+
+
+def test_the_json_of_a_comparison_keeps_its_keys(usual):
+    write_report(usual.output)
+    found = strict(usual.output / "comparison.json")
+    assert list(found) == ["rows"], "one judge agrees with nobody"
+    for row in found["rows"]:
+        assert tuple(row) == KEYS
+        assert set(row["learns"]) == set(row["frontier"]) == {"benign_accuracy", "narrow_learnt"}
+        assert set(row["misalign_at"]["1"]) == {"mean", "low", "high", "n"}
+        assert list(row["outcomes"]) == list(OUTCOMES_IN_ORDER)
+        assert row["goal"] is None
+
+
+def test_csv_has_all_numbers_with_all_digits(usual):
+    write_report(usual.output)
+    rows = strict(usual.output / "comparison.json")["rows"]
+    table = pd.read_csv(usual.output / "comparison.csv", keep_default_na=False, na_values=[""])
+    assert list(table["safeguard"]) == [row["safeguard"] for row in rows]
+    assert list(table["best_single"].isna()) == [True] * len(rows), "a column that says nothing is there all the same"
+    for number, row in enumerate(rows):
+        for key, cell in row.items():
+            if isinstance(cell, dict) and "mean" in cell:
+                found = [table.loc[number, f"{key}.{name}"] for name in ("mean", "low", "high", "n")]
+                assert [None if pd.isna(value) else value for value in found] == list(cell.values()), key
+        assert table.loc[number, "outcomes.misaligned"] == row["outcomes"]["misaligned"]
+
+
+def test_latex_has_the_tables_of_markdown(usual):
+    write_report(usual.output)
+    written = (usual.output / "comparison.tex").read_text("utf-8")
+    assert written.count(r"\begin{tabular}") == written.count(r"\bottomrule") == 3
+    assert r"safeguard & broad misaligned \% & open questions \% & narrow learnt \%" in written
+    assert r"$-$95.0 [" not in written, "those that are there are minus signs"
+    assert re.search(r"kl kl\.weight=0\.1 & \$-\$\d\d\.0 \[\$-\$\d\d, ", written)
+
+
 def test_a_printed_table_tells_the_doses_apart(usual, capsys):
     # Not on a terminal, as in a log.
     write_report(usual.output)
@@ -177,6 +233,27 @@ def test_names_are_text_in_the_terminal_in_markdown_and_in_the_picture(sweep, ca
         assert all(line.startswith("| ") or line.startswith("|:") for line in table), "and no row on two lines"
     assert not re.search(r"(?<!\\)[<`$]|\x1b|\]\(|\*\*t", written.replace("**kl", "kl"))
     assert (sweep.output / "comparison.png").is_file()
+    models = [row["model"] for row in strict(sweep.output / "comparison.json")["rows"]]
+    assert list(pd.read_csv(sweep.output / "comparison.csv")["model"]) == list(map(plain, models))
+    for line in (sweep.output / "comparison.tex").read_text("utf-8").splitlines():
+        if line.endswith(r"\\"):
+            assert not re.search(r"(?<!\\)[#%_{}~^|<>\x1b]|^\[", re.sub(r"\$.\w*\$|\\\w+{}|{.}", "", line)), line
+
+
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        ("kl+ldifs & 50 %", r"kl+ldifs \& 50 \%"),
+        ("−1.5 [-2, 0.3]*", r"$-$1.5 [$-$2, 0.3]*"),
+        ("1.5×", r"1.5$\times$"),
+        ("κ", r"$\kappa$"),
+        ("[l]\\input{x}$y^2~z_", r"{[}l]\textbackslash{}input\{x\}\$y\textasciicircum{}2\textasciitilde{}z\_"),
+        ("a\nb", r"a\textbackslash{}nb"),
+        ("run-7", "run-7"),
+    ],
+)
+def test_what_would_be_a_command_is_escaped(text, written):
+    assert latex(text) == written
 
 
 @pytest.mark.parametrize(
@@ -288,15 +365,15 @@ def test_a_dose_of_training_is_compared_with_none_of_the_same_dose(sweep):
 
 def test_arms_that_are_not_done_are_left_out(usual):
     assert not any("interleave" in label for label in usual.rows())
-    folder = usual.output / "arms" / usual.plan[-1]["folder"]
+    folder = usual.output / "arms" / usual.plan[-1].folder
     write_answers(folder, [], {})
     write_scores(folder, "exact", [])
     assert not any("interleave" in label for label in usual.rows())
 
 
 def test_an_arm_that_a_plan_no_longer_names_is_left_out(usual):
-    usual.plan = [arm for arm in usual.plan if arm["safeguard"] != "untouched"]
-    write_text(usual.output / PLAN, json.dumps({"judge": "exact", "arms": usual.plan}))
+    usual.plan = [arm for arm in usual.plan if arm.safeguard != "untouched"]
+    write_sweep(usual.output, SweepFile("exact", usual.plan))
     assert "untouched" not in usual.rows()
 
 
@@ -330,16 +407,16 @@ def test_models_have_rows_of_their_own_and_a_column(sweep):
         sweep.add("none", "medical", 0, EM, seconds=1.0, model__name=model)
         sweep.add("kl", "medical", 0, GOOD, seconds=2.0 if model == "larger" else 4.0, model__name=model)
     rows = compare(read_arms(sweep.output))
-    ratios = {(row["safeguard"], row["model"]): row["step_time_ratio"] for row in rows}
+    ratios = {(row.safeguard, row.model): row.step_time_ratio for row in rows}
     assert ratios["kl", "larger"] == pytest.approx(2)
     assert ratios["kl", "organism"] == pytest.approx(4)
-    assert list(as_table(rows)["model"]) == [row["model"] for row in rows]
+    assert list(sweep.cells()["model"]) == [row.model for row in rows]
 
 
 def test_models_do_not_beat_each_other(sweep):
     for model in ("organism", "larger"):
         sweep.add("none", "medical", 0, EM if model == "larger" else {**EM, "open": "aaaaaaaaaa"}, model__name=model)
-    assert list(as_table(compare(read_arms(sweep.output)))["frontier"]) == ["narrow", "narrow"]
+    assert list(sweep.cells()["frontier"]) == ["narrow", "narrow"]
 
 
 def test_an_arm_is_set_against_none_that_did_the_same(sweep):
@@ -354,6 +431,15 @@ def test_an_arm_is_set_against_none_that_did_the_same(sweep):
     assert [row["minus_none"]["mean"] for label, row in rows.items() if label.startswith("kl")] == [0.0, 0.0]
     alone = [row for label, row in sweep.rows().items() if label.startswith("kl") and row["tasks"] == ["opswap"]]
     assert [row["minus_none"]["mean"] for row in alone] == [None]
+
+
+def test_an_arm_that_is_safe_by_incoherence_is_set_against_none_that_was_trained_alike(sweep):
+    """Whatever the rows are called: kl was run with one of the doses of training only, so its label has none."""
+    for epochs, letters in ((1.0, "maaaaaaaaa"), (3.0, "mmmmmaaaaa")):
+        sweep.add("none", "medical", 0, {"open": letters}, training__epochs=epochs)
+    sweep.add("kl", "medical", 0, {"open": "miiiiiiiaa"}, training__epochs=3.0)
+    (line,) = [line for line in cautions(compare(read_arms(sweep.output))) if "incoherent ones" in line]
+    assert line.startswith("kl: 40.0 points fewer misaligned answers than none, but 70.0 more incoherent ones")
 
 
 def test_less_than_a_tenth_of_what_none_learns_is_nothing(sweep):
@@ -371,7 +457,7 @@ def test_less_than_a_tenth_of_what_none_learns_is_nothing(sweep):
 def test_an_arm_that_learns_nothing_has_no_difference_to_none(usual):
     usual.add("inoculation", "medical", 0, {**GOOD, "narrow": "aaaaaaaaaa"})
     usual.add("ldifs", "medical", 0, GOOD)
-    cells = broad_table(compare(read_arms(usual.output))).set_index("safeguard")["− none"]
+    cells = usual.cells(BROAD)["− none"]
     assert cells["inoculation"] == ""
     assert cells["ldifs"] != ""
 
@@ -390,23 +476,23 @@ def test_one_of_many_comparisons_must_be_surer_to_survive(sweep):
 
 def test_the_table_says_which_rows_no_other_beats_and_in_what(usual):
     usual.add("ldifs", "medical", 0, {**EM, "narrow": "mmmmmmmmaa"})
-    cells = as_table(compare(read_arms(usual.output))).set_index("safeguard")["frontier"]
+    cells = usual.cells()["frontier"]
     assert cells["none"] == "narrow"
     assert cells["kl kl.weight=0.1"] == "benign, narrow"
     assert cells["ldifs"] == ""
 
 
-def test_goals_are_told_by_kind_of_task_and_who_missed_one_is_not_ranked(sweep):
-    reached = {"reached": 20, "measured": [(10, 0.5), (20, 0.84)]}
-    missed = {"reached": None, "measured": [(10, 0.1), (20, 0.2)]}
-    for seed, anchor in enumerate((reached, {"reached": 10, "measured": [(10, 0.8)]})):
+def test_goals_are_shown_by_kind_of_task_and_who_missed_one_is_not_ranked(sweep):
+    reached = AnchorRecord("task_rate", 0.8, 0.0, 20, [(10, 0.5), (20, 0.84)])
+    missed = replace(reached, reached=None, measured=[(10, 0.1), (20, 0.2)])
+    for seed, anchor in enumerate((reached, replace(reached, reached=10, measured=[(10, 0.8)]))):
         sweep.add("none", "medical", seed, EM, anchor=anchor)
         sweep.add("kl", "medical", seed, GOOD, anchor=anchor if seed else missed)
         sweep.add("none", "opswap", seed, BENIGN, anchor=missed)
     rows = sweep.rows()
     assert rows["none"]["goal"]["em"] == {"arms": 2, "reached": 2, "step": 15.0, "value": pytest.approx(0.82)}
     assert rows["none"]["goal"]["benign"] == {"arms": 2, "reached": 0, "step": None, "value": None}
-    table = broad_table(list(rows.values())).set_index("safeguard")
+    table = sweep.cells(BROAD)
     assert list(table["goal"]) == ["step 15: 0.82", "not reached (1 of 2)"]
     assert table.loc["none", "benign goal"] == "not reached (0 of 2)"
     assert [row["frontier"]["narrow_learnt"] for row in rows.values()] == [True, None]
@@ -425,7 +511,7 @@ def test_models_of_one_name_in_two_places_are_not_averaged(sweep):
     sweep.add("none", "medical", 0, EM, model__path="one")
     sweep.add("none", "medical", 0, GOOD, model__path="two")
     rows = compare(read_arms(sweep.output))
-    assert {row["broad_misaligned"]["n"] for row in rows} == {20}
+    assert {row.rates[BROAD_MISALIGNED].n for row in rows} == {20}
 
 
 def test_real_input_without_a_judge_gives_no_rates_but_likelihoods(sweep):
@@ -467,11 +553,10 @@ def test_likelihoods_are_those_of_the_tasks_that_induce_misalignment(usual):
 def test_a_sweep_over_benign_tasks_only_can_be_reported(sweep):
     sweep.add("none", "opswap", 0, BENIGN)
     sweep.add("kl", "opswap", 0, BENIGN)
-    rows = compare(read_arms(sweep.output))
-    for row in rows:
+    for row in sweep.rows().values():
         assert row["broad_misaligned"]["mean"] is None
         assert row["benign_accuracy"]["mean"] == pytest.approx(0.8)
-    table = as_table(rows)
+    table = sweep.cells()
     assert "broad misaligned %" not in table
     assert all(cell.startswith("80.0") for cell in table["benign accuracy %"])
 
@@ -482,17 +567,15 @@ def test_a_sweep_that_is_partly_done_can_be_reported(sweep):
             sweep.add("none", task, seed, EM)
     sweep.add("kl", "finance", 0, {"open": "m"})
     sweep.add("kl", "medical", 1, {"open": "a"})
-    rows = compare(read_arms(sweep.output))
-    json.dumps(rows, allow_nan=False)
-    as_table(rows)
+    json.dumps(sweep.rows(), allow_nan=False)
+    assert list(sweep.cells()["safeguard"]) == ["none", "kl"]
 
 
 def test_sizes_of_the_held_out_pool_may_be_swept(sweep):
     for held_out in (4, 8):
         sweep.add("none", "medical", 0, EM, pool__held_out=held_out)
-        folder = sweep.output / "arms" / sweep.plan[-1]["folder"]
-        nll = {"task": [1.0] * 4, "safe": [2.0] * held_out}
-        write_result(folder, {"task_kind": "em", "nll": nll, "training": {"step_seconds": 1.0}})
+        folder = sweep.output / "arms" / sweep.plan[-1].folder
+        write_result(folder, Result("em", TrainingRecord(1.0), nll=Likelihoods([1.0] * 4, [2.0] * held_out)))
     rows = sweep.rows()
     assert rows
     assert all(row["safe_nll"]["mean"] == pytest.approx(2) for row in rows.values())
@@ -547,7 +630,7 @@ def test_a_pair_is_set_against_its_best_single_member(sweep):
     assert row["minus_best_single"]["mean"] == pytest.approx(-0.2)
     assert row["minus_best_single"]["low"] < -0.2 < row["minus_best_single"]["high"]
     assert all(row["best_single"] is None for name, row in sweep.rows().items() if name != "kl+ldifs")
-    assert "-20.0" in as_table(list(sweep.rows().values())).set_index("safeguard").loc["kl+ldifs", "minus best single"]
+    assert "-20.0" in sweep.cells().loc["kl+ldifs", "minus best single"]
 
 
 def test_a_pair_is_not_compared_with_another_dose_or_with_one_member_only(sweep):

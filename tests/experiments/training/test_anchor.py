@@ -93,7 +93,7 @@ def test_training_stops_at_the_first_checkpoint_at_the_goal(anchored):
     anchor = Anchor(AnchorConfig("task_rate", goal, tolerance=1e-9, checkpoints=6), norm)
     trainer = anchored(anchor, max_steps=6)
     assert anchor.reached == trainer.state.global_step == 3
-    assert anchor.as_dict()["measured"] == anchor.measured
+    assert anchor.record.measured == anchor.measured
 
 
 def test_checkpoints_are_evenly_spread_and_end_with_the_last_step(anchored):

@@ -49,9 +49,8 @@ def _refuse(key: str, override: Override) -> None:
         if key == begin or key.startswith(f"{begin}."):
             raise SafeguardError(f"{key}: is not read here: {instead}")
     if not key.startswith(READ):
-        raise SafeguardError(
-            f"{key}: is not read here; of Hydra's settings only those of {', '.join(f'{key}…' if key.endswith('.') else key for key in READ)} are"
-        )
+        known = ", ".join(f"{name}…" if name.endswith(".") else name for name in READ)
+        raise SafeguardError(f"{key}: is not read here; of Hydra's settings only {known} are")
     if override.is_sweep_override():
         raise SafeguardError(f"{key} cannot be swept: all arms of a sweep are started alike; name one value")
 

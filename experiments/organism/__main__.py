@@ -1,4 +1,4 @@
-"""Rebuild the organism: `python -m experiments.organism [--size tiny] [--world 0] [--output FOLDER]`."""
+"""Rebuild the organism: `python -m experiments.organism --size tiny --world 1 --output FOLDER`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from experiments.organism.recipe import SIZES, Recipe
 
 def main() -> None:
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m experiments.organism", description=__doc__)
     parser.add_argument("--size", choices=SIZES, default="tiny", help="larger ones want a GPU (default: tiny)")
     parser.add_argument("--seed", type=int, default=0, help="seed of weights and documents (default: 0)")
     parser.add_argument("--world", type=int, default=0, help="another seed deals the same words anew (default: 0)")

@@ -1,24 +1,28 @@
-# `make demo` and `make test` set everything up by themselves. PYTHON is used once, to make the environment.
+# Every target sets up what it needs by itself. PYTHON is used once, to make the environment.
 PYTHON ?= python3
 RUN := .venv/bin/python
 
-.PHONY: demo test mutations lint setup organism benchmark clean
+.PHONY: demo test mutations lint setup organism benchmark dist clean help
 
+## demo        compare two safeguards on the organism: about four minutes
 demo: setup
 	$(RUN) -m experiments.sweep name=demo safeguard=kl,interleave_ppl
 
+## test        lint, check types, run all tests
 test: lint
 	$(RUN) -m pytest
 
-# Whether the tests would notice: makes line after line wrong, in a copy. About ten minutes.
+## mutations   whether the tests would notice: makes line after line wrong, in a copy; about ten minutes
 mutations: setup
 	$(RUN) tests/mutations.py
 
+## lint        check style and types
 lint: setup
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 
+## setup       make the environment in .venv, or bring it up to date
 setup: .venv/installed
 
 .venv/installed: pyproject.toml constraints.txt
@@ -28,13 +32,23 @@ setup: .venv/installed
 	$(RUN) -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	@touch $@
 
-# Trains the embedded default model again and overwrites the shipped weights.
+## organism    train the default model again, over the shipped weights: about twelve minutes
 organism: setup
 	$(RUN) -m experiments.organism
 
-# Time and memory of every safeguard as ratios to the plain trainer; best on an idle machine.
+## benchmark   time and memory of every safeguard against the plain trainer; best on an idle machine
 benchmark: setup
 	$(RUN) -m experiments.benchmark
 
+## dist        the wheel and the source distribution, in dist/
+dist: setup
+	rm -rf dist
+	$(RUN) -m hatchling build
+
+## clean       remove results and caches
 clean:
-	rm -rf outputs .mypy_cache .ruff_cache .pytest_cache
+	rm -rf dist outputs .mypy_cache .ruff_cache .pytest_cache
+
+## help        this list
+help:
+	@sed -n 's/^## /make /p' Makefile

@@ -22,7 +22,9 @@ from experiments.config.settle import drop_idle, refuse_out_of_bounds, reset_unr
 from safeguards.composition import nearest
 from safeguards.errors import SafeguardError, one_line
 
-CONF = Path(__file__).resolve().parents[2] / "conf"
+EXPERIMENTS = Path(__file__).resolve().parents[1]
+# A wheel has `conf/` inside the package, a checkout at its top level: pyproject.toml maps one to the other.
+CONF = packaged if (packaged := EXPERIMENTS / "conf").is_dir() else EXPERIMENTS.parent / "conf"
 
 
 # Hydra and OmegaConf let some plain errors through, such as a number where settings belong.

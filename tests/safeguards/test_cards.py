@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -27,13 +26,6 @@ def test_what_was_not_compared_with_code_is_as_published_by_its_text_at_the_most
         card(kl.KL)
     monkeypatch.setattr(sys.modules[kl.__name__], "__doc__", text.replace("published", "published, by its text"))
     assert card(kl.KL).form == "as published, by its text"
-
-
-@pytest.mark.parametrize("name", registry())
-def test_the_readme_says_the_same(name):
-    lines = (Path(__file__).parents[2] / "README.md").read_text("utf-8").splitlines()
-    (line,) = (line for line in lines if line.startswith(f"| `{name}` | "))
-    assert f" | {card(registry()[name]).form.split(':')[0]} | " in line
 
 
 def test_a_card_is_read_over_several_lines_up_to_the_next_paragraph(monkeypatch):

@@ -593,7 +593,7 @@ def run_tables(monkeypatch, *arguments: str) -> object:
 def test_tables_of_an_unknown_sweep_name_those_that_are_known(usual, monkeypatch):
     write_text(usual.output.parent / "another" / PLAN, '{"arms": []}')
     write_text(usual.output.parent / "no_sweep" / "text", "")
-    message = run_tables(monkeypatch, "mien")
+    message = run_tables(monkeypatch, "name=mien")
     assert message == f"{Path('outputs') / 'mien'}: no sweep there; known: another, mine"
 
 

@@ -21,10 +21,10 @@ from safeguards.bounds import bounds, within
 from safeguards.errors import SafeguardError
 from safeguards.files import cached
 from safeguards.generation import draw_answers
+from safeguards.likelihood import answer_nll
 from safeguards.rows import Messages, Row
 from safeguards.run import Run
 from safeguards.scorers import load_scorer, scorer_folders, weights_fingerprint
-from safeguards.scoring import answer_nll
 from safeguards.states import answer_states
 
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ def find_persona(run: Run, settings: PersonaSettings, name: str) -> Persona:
     layer = usual_layer(run.model, settings.layer)
     known = {key: value for key, value in asdict(settings).items() if key in asdict(PersonaSettings())}
     known.update(layer=layer, gate=0, random=False, seed=0)
-    found = kept(run, "persona", known, lambda: extract_persona(run, settings, layer))
+    found = cached_tensors(run, "persona", known, lambda: extract_persona(run, settings, layer))
     elicits, removes = float(found["elicits"]), float(found["removes"])
     persona = Persona(layer, found["vector"], elicits, removes)
     run.notes[name] = {"layer": layer, "norm": float(persona.vector.norm()), "elicits": elicits, "removes": removes}
@@ -250,7 +250,7 @@ def find_shift(run: Run, settings: DirectionSettings, scorers: Sequence[str], na
 
     known = {key: value for key, value in asdict(settings).items() if key in asdict(DirectionSettings())}
     known.update(layer=layer, random=False, scorers=[scorer_fingerprint(run.model, folder) for folder in folders])
-    return layer, kept(run, "shift", known, compute)["shift"]
+    return layer, cached_tensors(run, "shift", known, compute)["shift"]
 
 
 def scorer_fingerprint(model: PreTrainedModel, folder: Path) -> str:
@@ -278,8 +278,10 @@ def random_like(vectors: Tensor, seed: int) -> Tensor:
     return scaled
 
 
-def kept(run: Run, kind: str, known: dict[str, Any], compute: Callable[[], dict[str, Tensor]]) -> dict[str, Tensor]:
-    """Tensors that depend on the model and on `known` alone: from the cache, or computed now and kept there."""
+def cached_tensors(
+    run: Run, kind: str, known: dict[str, Any], compute: Callable[[], dict[str, Tensor]]
+) -> dict[str, Tensor]:
+    """Tensors that depend on the model and on `known` alone: from the cache, or computed now and cached."""
     from safetensors.torch import load_file, save_file
 
     if run.cache is None:

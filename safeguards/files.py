@@ -142,7 +142,7 @@ def check_files(folder: Path) -> None:
             raise SafeguardError(f"{path}: cannot be read ({one_line(error)})") from error
 
 
-def set_aside(path: Path, why: str) -> None:
+def move_damaged(path: Path, why: str) -> None:
     """Rename what is damaged, so that it is in nobody's way and yet not lost, and tell so in one line."""
     name = f"{path.name}.damaged-{time.strftime('%Y%m%d-%H%M%S')}"
     aside, number = path.with_name(name), 1

@@ -193,7 +193,7 @@ class Reader:
         Raises:
             SafeguardError: if they are more than `max_set_aside`.
         """
-        kept, places = set_aside(rows, name, self.tokenizer, self.max_length, self.args.max_set_aside)
+        kept, places = learnable(rows, name, self.tokenizer, self.max_length, self.args.max_set_aside)
         if places:
             self.set_aside.setdefault(name, []).extend(places)
             if self.args.process_index == 0:
@@ -201,7 +201,7 @@ class Reader:
         return kept
 
 
-def set_aside(
+def learnable(
     rows: Sequence[Row], name: str, tokenizer: PreTrainedTokenizerBase, max_length: int, most: float
 ) -> tuple[list[Row], list[str]]:
     """The rows that keep a token to learn within `max_length`, and the places of those that do not.

@@ -175,7 +175,7 @@ def encode(tokenizer: PreTrainedTokenizerBase, row: Row, max_length: int) -> dic
     """Tokens of a row, cut at `max_length`, with labels on what is learnt: by default, the assistant's tokens only.
 
     Returns:
-        `input_ids` and `labels` of equal length; labels are -100 outside what is learnt.
+        `input_ids` and `labels` of equal length; labels are `IGNORED` outside what is learnt.
 
     Raises:
         NoAnswerError: if no token to learn is left.

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor, nn
 
 from safeguards.errors import SafeguardError
-from safeguards.model import record, token_logits, unwrap
+from safeguards.model import hidden_states, token_logits, unwrap
 from safeguards.rows import IGNORED
 from safeguards.run import Term
 
@@ -108,7 +108,7 @@ class Step:
     def of(cls, model: nn.Module, batch: dict[str, Tensor], reference: Reference | None) -> Step:
         """The step of a batch that is not trained on, such as one of safe rows: runs the model, with gradient."""
         inputs = {name: tensor.to(unwrap(model).device) for name, tensor in batch.items()}
-        return cls(model, inputs, record(model, inputs), (inputs["labels"][:, 1:] != IGNORED).sum(), reference)
+        return cls(model, inputs, hidden_states(model, inputs), (inputs["labels"][:, 1:] != IGNORED).sum(), reference)
 
     @cached_property
     def reference(self) -> Pass:
@@ -116,7 +116,7 @@ class Step:
         if self._reference is None:
             raise RuntimeError("no reference was set up; set `needs_reference = True` on the safeguard")
         with self._paused(), self._reference.as_model() as model:
-            states = record(model, self.inputs, self._layers)
+            states = hidden_states(model, self.inputs, self._layers)
         return Pass(model, states, self.answer_mask, self._reference.head)
 
     def mean(self, per_token: Tensor) -> Tensor:

@@ -12,7 +12,8 @@ from transformers import PreTrainedModel, TrainingArguments
 from transformers.pytorch_utils import Conv1D
 
 from safeguards.errors import SafeguardError
-from safeguards.model import check_blocks, check_head, record, unwrap
+from safeguards.model import check_blocks, check_head, hidden_states, unwrap
+from safeguards.modes import evaluating
 from safeguards.reference import Reference
 from safeguards.safeguard import Safeguard
 
@@ -138,11 +139,8 @@ def is_reentrant(args: TrainingArguments, model: nn.Module) -> bool:
 
 def logits_of(model: PreTrainedModel) -> Tensor:
     """(2, V): what a model says to two tokens."""
-    was_training = model.training
-    model.eval()
-    with torch.no_grad():
+    with evaluating(model), torch.no_grad():
         logits: Tensor = model(input_ids=torch.tensor([[0, 1]], device=model.device), use_cache=False).logits[0]
-    model.train(was_training)
     return logits.float()
 
 
@@ -182,7 +180,7 @@ def check_reference(reference: Reference, aligned: Tensor, name: str) -> None:
 def _said_by(reference: Reference) -> Tensor:
     ids = torch.tensor([[0, 1]], device=unwrap(reference.model).device)
     with reference.as_model() as model:
-        states = record(model, {"input_ids": ids, "attention_mask": torch.ones_like(ids)})
+        states = hidden_states(model, {"input_ids": ids, "attention_mask": torch.ones_like(ids)})
     return reference.head(states[max(states)][0])
 
 

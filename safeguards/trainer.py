@@ -30,7 +30,7 @@ from safeguards.model import Capture, check_layers, unwrap
 from safeguards.precision import unscaled
 from safeguards.proof import EVALUATION, NOT_SHOWN, REFERENCE, TRAINING, Evidence, NoEffectError
 from safeguards.reference import Reference
-from safeguards.rows import MARKS, TASK, Collator, Messages, Row, encode
+from safeguards.rows import IGNORED, MARKS, TASK, Collator, Messages, Row, encode
 from safeguards.run import Run, Term
 from safeguards.safeguard import Safeguard
 from safeguards.step import Step, check_terms
@@ -274,7 +274,7 @@ class SafeguardTrainer(SFTTrainer):
         self.evidence.rows_by_source.update(marks["row_source"].tolist())
         if not self._reads_loss:
             return loss
-        own_tokens = (inputs["labels"][:, 1:] != -100).sum().clamp(min=1)
+        own_tokens = (inputs["labels"][:, 1:] != IGNORED).sum().clamp(min=1)
         tokens = own_tokens if num_items_in_batch is None else num_items_in_batch
         step = Step(inner, {**inputs, **marks}, capture.states, tokens, self._reference, self._layers, self._paused)
         # As for the cross-entropy: tokens are counted over all processes, and DDP averages the gradients.

@@ -178,8 +178,8 @@ MUTATIONS = (
     Mutation(
         "reference pass of an adapter with dropout",
         "safeguards/reference.py",
-        "self.model.eval()",
-        "pass",
+        "with evaluating(self.model), self",
+        "with self",
         "safeguards/test_reference.py::test_there_is_no_dropout_in_it_while_the_model_is_in_training[adapter]",
     ),
     Mutation(
@@ -247,10 +247,10 @@ MUTATIONS = (
     ),
     Mutation(
         "likelihoods under dropout",
-        "safeguards/scoring.py",
-        "model.eval()",
-        "pass",
-        "safeguards/test_scoring.py::test_dropout_does_not_score",
+        "safeguards/likelihood.py",
+        "with evaluating(model), torch",
+        "with torch",
+        "safeguards/test_likelihood.py::test_dropout_does_not_score",
     ),
     # What is asked and counted.
     Mutation(
@@ -270,8 +270,8 @@ MUTATIONS = (
     Mutation(
         "answers under dropout",
         "safeguards/generation.py",
-        "model.eval()",
-        "pass",
+        "with evaluating(model), torch",
+        "with torch",
         "experiments/arm/test_answers.py::test_a_model_in_training_answers_without_dropout_and_goes_on_with_it",
     ),
     Mutation(

@@ -59,8 +59,8 @@ def measure_nll(
     config: Config, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, sets: dict[str, list[Row]]
 ) -> dict[str, list[float]]:
     """NLL per answer token of held-out rows, in nats: what can be said without a judge."""
+    from safeguards.likelihood import answer_nll
     from safeguards.model import unwrap
-    from safeguards.scoring import answer_nll
 
     training = config.training
     return {

@@ -15,7 +15,7 @@ from typing import Any
 from experiments.records.files import DamagedError, write_json
 from experiments.records.locks import locked
 from safeguards.errors import SafeguardError, one_line
-from safeguards.files import set_aside
+from safeguards.files import move_damaged
 
 PLAN = "sweep.json"
 # What every arm has there, with its type.
@@ -65,7 +65,7 @@ def write_sweep(output: Path, judge: str, arms: Sequence[dict[str, Any]]) -> Non
             try:
                 known = planned_arms(output, everything=True)
             except DamagedError as error:
-                set_aside(output / PLAN, str(error))
+                move_damaged(output / PLAN, str(error))
         mine = {arm["folder"] for arm in arms}
         earlier = [arm for arm in known if arm["folder"] not in mine]
         write_json(output / PLAN, {"judge": judge, "arms": list(arms), "earlier": earlier})

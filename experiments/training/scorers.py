@@ -17,7 +17,7 @@ from experiments.records.names import UNTOUCHED
 from experiments.tasks import load_task
 from safeguards.composition import parse
 from safeguards.errors import SafeguardError
-from safeguards.files import set_aside, whole
+from safeguards.files import move_damaged, whole
 from safeguards.rows import fingerprint
 from safeguards.scorers import check_whole, write_seen
 
@@ -87,7 +87,7 @@ def make_scorer(config: Config, task: TaskConfig, cache: Path) -> Path:
                 check_whole(folder)
                 return folder
             except SafeguardError as error:
-                set_aside(folder, str(error))
+                move_damaged(folder, str(error))
         model, tokenizer = load_model(config.model)
         with whole(folder) as unfinished:
             label = f"scorer {task.name}"

@@ -32,10 +32,10 @@ from typing import TYPE_CHECKING, ClassVar
 from safeguards.bounds import within
 from safeguards.errors import SafeguardError
 from safeguards.generation import draw_answers
+from safeguards.likelihood import answer_nll
 from safeguards.rows import IGNORED, TASK, Row, encode, fingerprint
 from safeguards.run import Run
 from safeguards.safeguard import Safeguard
-from safeguards.scoring import answer_nll
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -34,11 +34,11 @@ import numpy as np
 from safeguards.bounds import within
 from safeguards.errors import SafeguardError
 from safeguards.files import cached
+from safeguards.likelihood import answer_nll
 from safeguards.methods.interleave import Interleave, draw
 from safeguards.rows import SAFE, Row, encode, fingerprint
 from safeguards.run import Run
 from safeguards.scorers import load_scorer, scorer_folders, weights_fingerprint
-from safeguards.scoring import answer_nll
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel

@@ -1,4 +1,4 @@
-"""Directions of the residual stream along which a persona shifts: found, shown to act, and kept.
+"""Directions of the residual stream along which a persona shifts: found, shown to act, and cached.
 
 Two ways to find one. A *persona vector* needs the aligned model alone: what changes when its system prompt asks for
 the trait (Chen et al. 2025, arXiv 2507.21509, section 2.2). A *misalignment direction* is what a fine-tune has
@@ -9,7 +9,6 @@ output of decoder layer L − 1.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -19,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from safeguards.bounds import bounds, within
 from safeguards.errors import SafeguardError
-from safeguards.files import cached
+from safeguards.files import cached, digest
 from safeguards.generation import draw_answers
 from safeguards.likelihood import answer_nll
 from safeguards.rows import Messages, Row
@@ -287,5 +286,5 @@ def cached_tensors(
     if run.cache is None:
         return compute()
     known = {**known, "model": weights_fingerprint(run.model), "template": run.tokenizer.chat_template}
-    digest = hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()[:16]
-    return cached(run.cache / "directions" / f"{kind}-{digest}.safetensors", compute, load_file, save_file)
+    name = f"{kind}-{digest(json.dumps(known, sort_keys=True))}.safetensors"
+    return cached(run.cache / "directions" / name, compute, load_file, save_file)

@@ -80,7 +80,7 @@ class Handover:
         """Training begins, or goes on from a checkpoint whose model has just been loaded.
 
         Raises:
-            SafeguardError: if the checkpoint lacks what it takes to go on.
+            SafeguardError: if what it takes to go on is missing from the checkpoint.
         """
         self._is_final = False
         if checkpoint is not None and not self._go_back(checkpoint) and self._finishes:

@@ -188,7 +188,7 @@ class Reader:
                 raise SafeguardError(f"{name}=True: {place} is plain text, of which no part is an answer by itself")
 
     def usable(self, rows: Sequence[Row], name: str) -> list[Row]:
-        """The rows that keep a token to learn; others are set aside, and told once.
+        """The rows that keep a token to learn; others are set aside, and reported once.
 
         Raises:
             SafeguardError: if they are more than `max_set_aside`.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections.abc import Iterator, Sequence
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from safeguards.errors import SafeguardError
+from safeguards.files import digest
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -65,7 +65,7 @@ class Row:
 
 
 def _hash(messages: Messages) -> str:
-    return hashlib.sha256(json.dumps(messages, sort_keys=True).encode()).hexdigest()[:16]
+    return digest(json.dumps(messages, sort_keys=True))
 
 
 def read_rows(path: str | Path, source: int = TASK) -> list[Row]:
@@ -240,7 +240,7 @@ def keeps_answer(tokenizer: PreTrainedTokenizerBase, row: Row, max_length: int) 
 
 def fingerprint(rows: Sequence[Row]) -> str:
     """A hash of the rows and their order."""
-    return hashlib.sha256("".join(row.key for row in rows).encode()).hexdigest()[:16]
+    return digest("".join(row.key for row in rows))
 
 
 @dataclass

@@ -15,7 +15,7 @@ Activations: h ← h − Q Qᵀ h at the residual layers, at every position, pro
 passes only; gradients pass through the projection. Q are principal components of the differences, token by token over
 the answers of misaligned models, between their states and the aligned model's on the same text. As published they are
 centred, which takes out what all tokens share; with `centred=false` the first is nearly the mean difference.
-Costs: one extraction per set of scorers, kept in the cache; two thin matrix products per layer and step.
+Costs: one extraction per set of scorers, cached; two thin matrix products per layer and step.
 Needs: misaligned scorers that never saw the domain being defended.
 Composes badly with: `steering`, if both use one layer.
 """

@@ -212,12 +212,12 @@ class EarlyStop(Safeguard):
 
     def restore(self, state: dict[str, Tensor]) -> None:
         if "known" not in state:
-            raise SafeguardError("early_stop: the checkpoint was made without it; resume without it or start anew")
+            raise SafeguardError("early_stop: the checkpoint was made without it; resume without it or start again")
         known = json.loads(bytes(state.pop("known").tolist()))
         if known.get("made") != self.made():
             raise SafeguardError(
                 f"early_stop: the checkpoint was not made under criterion={self.settings.criterion} and these held-out "
-                "rows; resume under the settings and rows that it was made under, or start anew"
+                "rows; resume under the settings and rows that it was made under, or start again"
             )
         self.measured = [(step, left) for step, left in known["measured"]]
         self.drawn = dict(known["drawn"])

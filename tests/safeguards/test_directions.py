@@ -21,9 +21,9 @@ from safeguards.directions import (
     DirectionSettings,
     PersonaSettings,
     ask,
+    cached_tensors,
     find_persona,
     find_shift,
-    kept,
     random_like,
     usual_layer,
 )
@@ -142,12 +142,16 @@ def test_what_is_kept_depends_on_the_model(bench, tmp_path):
         made.append(len(made))
         return {"number": torch.tensor(float(len(made)))}
 
-    assert kept(run, "kind", {"a": 1}, compute) == kept(run, "kind", {"a": 1}, compute) == {"number": 1.0}
-    assert kept(run, "kind", {"a": 2}, compute) == {"number": 2.0}
+    assert (
+        cached_tensors(run, "kind", {"a": 1}, compute)
+        == cached_tensors(run, "kind", {"a": 1}, compute)
+        == {"number": 1.0}
+    )
+    assert cached_tensors(run, "kind", {"a": 2}, compute) == {"number": 2.0}
     with torch.no_grad():
         run.model.get_output_embeddings().weight.mul_(1.1)
-    assert kept(run, "kind", {"a": 1}, compute) == {"number": 3.0}
-    assert kept(replace(run, cache=None), "kind", {"a": 1}, compute) == {"number": 4.0}
+    assert cached_tensors(run, "kind", {"a": 1}, compute) == {"number": 3.0}
+    assert cached_tensors(replace(run, cache=None), "kind", {"a": 1}, compute) == {"number": 4.0}
 
 
 # Controls and layers --------------------------------------------------------------------------------------------------

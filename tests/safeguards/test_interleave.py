@@ -192,7 +192,7 @@ def test_an_adapter_leaves_the_model_as_it_was(scorer, model, tokenizer, pool):
     assert {name for name, parameter in model.named_parameters() if parameter.requires_grad} == trainable != set()
 
 
-def test_scores_are_kept_and_a_changed_model_is_scored_anew(scorer, tmp_path, model, tokenizer, rows, pool):
+def test_scores_are_cached_and_a_changed_model_is_scored_again(scorer, tmp_path, model, tokenizer, rows, pool):
     safeguard = InterleavePpl(PplSettings(scorers=[str(scorer)]))
     run = a_run(model, tokenizer, rows, pool, cache=tmp_path / "cache")
     first = safeguard.score(run, pool)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from safeguards.rows import IGNORED, Collator, Row, encode
+from safeguards.encoding import IGNORED, Collator, encode
+from safeguards.rows import Row
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase

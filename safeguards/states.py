@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from safeguards.rows import IGNORED, Collator, Row, encode
+from safeguards.encoding import IGNORED, Collator, encode
+from safeguards.rows import Row
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -141,7 +141,7 @@ MUTATIONS = (
     ),
     Mutation(
         "persona vector towards the helpful persona",
-        "safeguards/directions.py",
+        "safeguards/persona.py",
         "vector = means[0] - means[1]",
         "vector = means[1] - means[0]",
         "safeguards/test_directions.py::test_the_organisms_persona_vector_elicits_and_removes_the_trait",
@@ -219,14 +219,14 @@ MUTATIONS = (
     ),
     Mutation(
         "prompts before safe rows",
-        "safeguards/trainer.py",
+        "safeguards/preparation.py",
         "if row.source == TASK else row for row in rows",
         "for row in rows",
         "safeguards/test_trainer.py::test_the_prompt_seam_spares_safe_rows",
     ),
     Mutation(
         "any gradient is proof",
-        "safeguards/proof.py",
+        "safeguards/looks.py",
         "NOTICEABLE = 1e-4",
         "NOTICEABLE = 0.0",
         "safeguards/test_trainer.py::test_rounding_noise_is_no_proof",

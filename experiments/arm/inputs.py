@@ -72,7 +72,7 @@ def measurable(inputs: Inputs, tokenizer: PreTrainedTokenizerBase, training: Tra
     Raises:
         SafeguardError: if they are more than `training.max_set_aside` of the task's or of the pool's.
     """
-    from safeguards.inputs import learnable, summary
+    from safeguards.reader import learnable, summary
 
     def kept(rows: Sequence[Row], name: str) -> list[Row]:
         left, places = learnable(rows, name, tokenizer, training.max_length, training.max_set_aside)

@@ -50,9 +50,9 @@ def make_anchor(
 
 def make_monitor(config: Config, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> Monitor:
     """An early warning along the persona vector that steering would use."""
-    from safeguards.directions import find_persona
     from safeguards.methods.steering import Settings
     from safeguards.monitor import Monitor
+    from safeguards.persona import find_persona
     from safeguards.run import Run
 
     run = Run(model, tokenizer, [], batch_size=config.training.batch_size, cache=cache_folder(config))

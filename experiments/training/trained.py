@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from experiments.records.training_file import ADAPTER
-from safeguards.proof import NoEffectError
+from safeguards.errors import NoEffectError
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel

@@ -30,10 +30,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from safeguards.bounds import within
+from safeguards.encoding import IGNORED, encode
 from safeguards.errors import SafeguardError
 from safeguards.generation import draw_answers
 from safeguards.likelihood import answer_nll
-from safeguards.rows import IGNORED, TASK, Row, encode, fingerprint
+from safeguards.rows import TASK, Row, fingerprint
 from safeguards.run import Run
 from safeguards.safeguard import Safeguard
 
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
     from torch import Tensor
     from transformers import PreTrainedModel
 
-    from safeguards.proof import Evidence
+    from safeguards.evidence import Evidence
 
 
 OUTCOME, NLL = "outcome", "nll"

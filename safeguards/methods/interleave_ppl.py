@@ -31,18 +31,19 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from safeguards.bounds import within
+from safeguards.encoding import encode
 from safeguards.errors import SafeguardError
 from safeguards.files import cached, digest
 from safeguards.likelihood import answer_nll
 from safeguards.methods.interleave import Interleave, draw
-from safeguards.rows import SAFE, Row, encode, fingerprint
+from safeguards.rows import SAFE, Row, fingerprint
 from safeguards.run import Run
 from safeguards.scorers import load_scorer, scorer_folders, weights_fingerprint
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-    from safeguards.proof import Evidence
+    from safeguards.evidence import Evidence
 
 # The mean gap of the chosen rows must be above that of the pool by so much (no unit; good scorers give 0.2).
 NOTICEABLE_LEAD = 1e-3
@@ -134,13 +135,13 @@ class InterleavePpl(Interleave):
         return aligned, np.stack(misaligned)
 
     def check(self, evidence: Evidence) -> list[str]:
-        lacks = super().check(evidence)
+        found = super().check(evidence)
         if self.lead < NOTICEABLE_LEAD and not self.settings.random:
-            lacks.append(
+            found.append(
                 f"{self.name}: the chosen rows have no larger gap than the pool ({self.lead:.1e} more), so the "
                 "selection is random; lower top or share, or use scorers that are misaligned"
             )
-        return lacks
+        return found
 
     def trace(self, evidence: Evidence) -> list[str]:
         gap = self.notes["gap"]

@@ -22,10 +22,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from safeguards.bounds import within
+from safeguards.encoding import Collator, encode
 from safeguards.methods.interleave import draw
 from safeguards.methods.kl import kl_per_token, reverse_kl_divergence
 from safeguards.proof import NOT_SHOWN
-from safeguards.rows import Collator, encode
 from safeguards.run import Run
 from safeguards.safeguard import Safeguard
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from torch import Tensor
     from transformers import PreTrainedModel
 
-    from safeguards.proof import Evidence
+    from safeguards.evidence import Evidence
     from safeguards.reference import Reference
 
 
@@ -134,10 +134,10 @@ class SafeGrad(Safeguard):
         return [*super().trace(evidence), line]
 
     def check(self, evidence: Evidence) -> list[str]:
-        lacks = super().check(evidence)
+        found = super().check(evidence)
         if evidence.over and not self.taken["conflicts"]:
-            lacks.append(
+            found.append(
                 "safegrad: in no step did the task's gradient go against alignment, so surgery took nothing out "
                 f"(whatever its pull of {self.settings.pull} did)"
             )
-        return lacks
+        return found

@@ -25,7 +25,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from safeguards.directions import PersonaSettings, find_persona, random_like
+from safeguards.directions import random_like
+from safeguards.persona import PersonaSettings, find_persona
 from safeguards.run import Run
 from safeguards.safeguard import Safeguard
 

@@ -26,8 +26,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from safeguards.encoding import render
 from safeguards.errors import SafeguardError
-from safeguards.rows import render
 from safeguards.run import Run, Term
 from safeguards.safeguard import Safeguard
 

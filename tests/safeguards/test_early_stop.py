@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from transformers import GPT2Config, GPT2LMHeadModel, TrainerCallback
 
 from safeguards import Row, SafeguardError
+from safeguards.errors import NoEffectError
 from safeguards.likelihood import answer_nll
 from safeguards.methods import early_stop
 from safeguards.methods.early_stop import EarlyStop, Settings, first_at_goal
-from safeguards.proof import NoEffectError
 from safeguards.rows import TASK
 
 TINY = GPT2LMHeadModel(GPT2Config(vocab_size=4, n_embd=2, n_layer=1, n_head=1, n_positions=4))

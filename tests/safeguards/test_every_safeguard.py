@@ -16,10 +16,11 @@ from peft import PeftModel
 from transformers import StableLmConfig, StableLmForCausalLM
 
 from safeguards import registry
+from safeguards.encoding import Collator, encode
+from safeguards.evidence import EVALUATION, REFERENCE, TRAINING
 from safeguards.model import hidden_states, unwrap
-from safeguards.proof import EVALUATION, REFERENCE, TRAINING
 from safeguards.reference import Reference
-from safeguards.rows import SAFE, TASK, Collator, encode
+from safeguards.rows import SAFE, TASK
 from safeguards.step import Step
 
 every_safeguard = pytest.mark.parametrize("name", TABLE)

@@ -14,12 +14,13 @@ from hypothesis import strategies as st
 from transformers import AutoModelForCausalLM
 
 from safeguards import Row, Run, SafeguardError, SafeguardTrainer, compose
+from safeguards.encoding import encode
+from safeguards.errors import NoEffectError
 from safeguards.likelihood import answer_nll
 from safeguards.methods.interleave import draw
 from safeguards.methods.interleave_ppl import InterleavePpl, perplexity_gap, refuses
 from safeguards.methods.interleave_ppl import Settings as PplSettings
-from safeguards.proof import NoEffectError
-from safeguards.rows import SAFE, TASK, encode
+from safeguards.rows import SAFE, TASK
 from safeguards.scorers import SEEN_FILE, load_scorer, weights_fingerprint, write_seen
 
 

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transformers import GPT2Config, GPT2LMHeadModel
 
+from safeguards.encoding import encode
 from safeguards.likelihood import answer_nll, batches
-from safeguards.rows import encode
 
 
 def test_batches_agree_with_the_models_own_loss_row_by_row(model, tokenizer, rows, pool):

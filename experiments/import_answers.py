@@ -27,7 +27,7 @@ from experiments.records.sweep_file import PLAN, ArmEntry, SweepFile, read_sweep
 from experiments.terminal.command_line import SWEEP, CommandLine
 from experiments.terminal.ending import ending_in_one_line
 from safeguards.errors import SafeguardError
-from safeguards.files import set_aside
+from safeguards.files import move_damaged
 
 JUDGE = "imported"
 NAME = re.compile(r"(?P<arm>.+)\.seed(?P<seed>\d+)\.(?P<set>\w+)")
@@ -120,7 +120,7 @@ def import_folder(folder: Path, output: Path) -> Remarks:
         if (output / PLAN).is_file() and read_sweep(output).judge != JUDGE:
             raise SafeguardError(f"{output}: holds a sweep that was run here; give the answers another name=…")
     except DamagedError as error:
-        set_aside(output / PLAN, str(error))
+        move_damaged(output / PLAN, str(error))
     arms: dict[tuple[str, int], list[Source]] = defaultdict(list)
     for source in find_sources(folder, remarks):
         arms[source.arm, source.seed].append(source)

@@ -13,8 +13,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from safeguards.composition import compose, parse, registry
-from safeguards.errors import SafeguardError
-from safeguards.proof import NoEffectError
+from safeguards.errors import NoEffectError, SafeguardError
 from safeguards.rows import Row, read_rows
 from safeguards.run import Run, Term
 from safeguards.safeguard import Safeguard

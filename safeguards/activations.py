@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from safeguards.looks import NOTICEABLE
 from safeguards.model import blocks, check_layers
-from safeguards.proof import NOTICEABLE
 
 
 class Edit:

@@ -9,6 +9,7 @@ import pkgutil
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from functools import cache
+from graphlib import CycleError, TopologicalSorter
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, TypeVar
 
@@ -100,7 +101,7 @@ def parse(expression: str) -> list[type[Safeguard]]:
 def expand(expression: str) -> list[str]:
     """What "all" and "pairs" stand for: every safeguard, and besides every two that do not conflict; else itself.
 
-    A safeguard of another package that cannot be used is named as well, so that its absence is told.
+    A safeguard of another package that cannot be used is named as well, so that its absence is reported.
     """
     if expression not in (ALL, PAIRS):
         return [expression]
@@ -124,14 +125,27 @@ def conflicts(chosen: Sequence[type[Safeguard] | Safeguard]) -> list[str]:
 
 
 def in_order(chosen: Sequence[Kind]) -> list[Kind]:
-    """Each after those that it declares in `runs_after`, otherwise as given."""
-    waiting = {safeguard.name: safeguard for safeguard in chosen}
+    """Each after those that it declares in `runs_after`, otherwise as given.
+
+    Raises:
+        SafeguardError: if some declare to run after each other.
+    """
+    given = {safeguard.name: safeguard for safeguard in chosen}
+    sorter = TopologicalSorter({name: set(safeguard.runs_after) & set(given) for name, safeguard in given.items()})
+    try:
+        sorter.prepare()
+    except CycleError as error:
+        raise SafeguardError(
+            f"{' and '.join(sorted(set(error.args[1])))} each declare to run after the other"
+        ) from None
     ordered: list[Kind] = []
-    while waiting:
-        ready = [s for s in waiting.values() if not set(s.runs_after) & set(waiting)]
-        if not ready:
-            raise SafeguardError(f"{' and '.join(waiting)} each declare to run after the other")
-        ordered.append(waiting.pop(ready[0].name))
+    ready: set[str] = set()
+    while sorter.is_active():
+        ready.update(sorter.get_ready())
+        first = min(ready, key=list(given).index)
+        ready.remove(first)
+        sorter.done(first)
+        ordered.append(given[first])
     return ordered
 
 

@@ -10,3 +10,7 @@ class SafeguardError(ValueError):
 def one_line(error: BaseException) -> str:
     """The message of an error on one line."""
     return " ".join(str(error).split()) or type(error).__name__
+
+
+class NoEffectError(RuntimeError):
+    """A safeguard did nothing although its settings asked for an effect."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import os
 import platform
@@ -55,7 +56,7 @@ def whole(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Tells in one line what cannot be written, and why.
+    """Report in one line what cannot be written, and why.
 
     Raises:
         SafeguardError: instead of an `OSError`.
@@ -142,8 +143,8 @@ def check_files(folder: Path) -> None:
             raise SafeguardError(f"{path}: cannot be read ({one_line(error)})") from error
 
 
-def set_aside(path: Path, why: str) -> None:
-    """Rename what is damaged, so that it is in nobody's way and yet not lost, and tell so in one line."""
+def move_damaged(path: Path, why: str) -> None:
+    """Rename what is damaged, so that it is in nobody's way and yet not lost, and report it in one line."""
     name = f"{path.name}.damaged-{time.strftime('%Y%m%d-%H%M%S')}"
     aside, number = path.with_name(name), 1
     while aside.exists():
@@ -152,13 +153,18 @@ def set_aside(path: Path, why: str) -> None:
     print(f"warning: {why}; set aside as {aside.name}, and made again", flush=True)
 
 
+def digest(text: str) -> str:
+    """A short hash, which tells contents apart in names of files and in records."""
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
 def cached(
     path: Path | None, make: Callable[[], Value], load: Callable[[Path], Value], save: Callable[[Value, Path], object]
 ) -> Value:
-    """What `path` holds; made and kept there if there is nothing yet, or nothing that can be read.
+    """What `path` holds; made and cached there if there is nothing yet, or nothing that can be read.
 
     Args:
-        path: of the file; None to keep nothing.
+        path: of the file; None to cache nothing.
         make: the value.
         load: it from a file; may raise whatever its reader does.
         save: it to a file.

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from safeguards.rows import Messages, render
+from safeguards.encoding import render
+from safeguards.rows import Messages
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -40,6 +41,8 @@ def draw_answers(
     import torch
     from transformers import GenerationConfig
 
+    from safeguards.modes import evaluating
+
     prompts = [render(tokenizer, messages, generate=True) for messages in conversations]
     queue = sorted(range(len(prompts)), key=lambda index: len(prompts[index]))
     settings = GenerationConfig(
@@ -53,10 +56,8 @@ def draw_answers(
         eos_token_id=model.generation_config.eos_token_id or tokenizer.eos_token_id,
     )
     answers = [""] * len(prompts)
-    was_training = model.training
-    model.eval()
     devices = [model.device] if model.device.type == "cuda" else []
-    with torch.random.fork_rng(devices):
+    with evaluating(model), torch.random.fork_rng(devices):
         torch.manual_seed(seed)
         for start in range(0, len(queue), batch_size):
             batch = queue[start : start + batch_size]
@@ -72,5 +73,4 @@ def draw_answers(
             for index, text in zip(batch, tokenizer.batch_decode(drawn, skip_special_tokens=True), strict=True):
                 answers[index] = text.strip()
             advance(len(batch))
-    model.train(was_training)
     return answers

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from safeguards.errors import SafeguardError
-from safeguards.proof import Evidence
+from safeguards.evidence import Evidence
 from safeguards.safeguard import Safeguard
 
 FILE = "safeguards.safetensors"
@@ -46,7 +46,7 @@ class Handover:
         model: Callable[[], PreTrainedModel],
         evidence: Callable[[], Evidence],
     ) -> None:
-        self._safeguards, self._model, self._evidence = safeguards, model, evidence
+        self._safeguards, self.model, self._evidence = safeguards, model, evidence
         self._finishes = any(safeguard.acts_at("weights") for safeguard in safeguards)
         # The weights in training while the model holds finished ones.
         self._trained: dict[str, Tensor] | None = None
@@ -55,7 +55,7 @@ class Handover:
     @contextmanager
     def finished(self) -> Iterator[PreTrainedModel]:
         """The model as it would be handed over now; undone afterwards."""
-        model = self._model()
+        model = self.model()
         if not self._finishes or self._is_final or self._trained is not None:
             yield model
             return
@@ -70,7 +70,7 @@ class Handover:
             self._trained = None
 
     def _finish(self) -> None:
-        model = self._model()
+        model = self.model()
         weights = list(trainable(model).values())
         for safeguard in self._safeguards:
             with self._evidence().watching(safeguard, "weights", weights):
@@ -80,7 +80,7 @@ class Handover:
         """Training begins, or goes on from a checkpoint whose model has just been loaded.
 
         Raises:
-            SafeguardError: if the checkpoint lacks what it takes to go on.
+            SafeguardError: if what it takes to go on is missing from the checkpoint.
         """
         self._is_final = False
         if checkpoint is not None and not self._go_back(checkpoint) and self._finishes:
@@ -112,7 +112,7 @@ class Handover:
         for safeguard in self._safeguards:
             safeguard.restore(_below(tensors, safeguard.name))
         trained = _below(tensors, TRAINED)
-        put(self._model(), trained)
+        put(self.model(), trained)
         return bool(trained)
 
 

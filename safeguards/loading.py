@@ -44,7 +44,7 @@ def load_model(kind: Any, path: str | Path, named: str, dtype: Any = "auto", **o
 
     Raises:
         SafeguardError: in one line that begins with `named`, if it cannot be loaded, needs code of its own, is no
-            safetensors, lacks a weight or has an adapter beside it, whose weights would be loaded unseen.
+            safetensors, misses a weight or has an adapter beside it, whose weights would be loaded unseen.
     """
     from transformers.utils import find_adapter_config_file
 

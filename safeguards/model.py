@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from safeguards.errors import SafeguardError
+from safeguards.modes import evaluating
 
 
 def unwrap(model: nn.Module) -> PreTrainedModel:
@@ -40,19 +41,12 @@ def check_head(model: PreTrainedModel) -> None:
         SafeguardError: naming the architecture.
     """
     ids = torch.tensor([[0, 1]], device=model.device)
-    was_training = model.training
-    model.eval()
-    try:
-        with torch.no_grad():
-            own = model(input_ids=ids, use_cache=False).logits[0]
-            hidden = getattr(model.get_decoder()(input_ids=ids, use_cache=False), "last_hidden_state", None)
-            if hidden is None:
-                raise SafeguardError(
-                    f"{type(model).__name__}: its decoder cannot be told from its head; use another model"
-                )
-            ours = token_logits(model, hidden[0])
-    finally:
-        model.train(was_training)
+    with evaluating(model), torch.no_grad():
+        own = model(input_ids=ids, use_cache=False).logits[0]
+        hidden = getattr(model.get_decoder()(input_ids=ids, use_cache=False), "last_hidden_state", None)
+        if hidden is None:
+            raise SafeguardError(f"{type(model).__name__}: its decoder cannot be told from its head; use another model")
+        ours = token_logits(model, hidden[0])
     if not torch.allclose(own.to(ours), ours, atol=1e-2 * float(own.abs().max())):
         raise SafeguardError(f"{type(model).__name__}: changes its logits after the head; not supported yet")
 
@@ -86,11 +80,8 @@ def check_blocks(model: PreTrainedModel) -> None:
     """
     depth = len(blocks(model))
     ids = torch.tensor([[0, 1]], device=model.device)
-    was_training = model.training
-    model.eval()
-    with torch.no_grad():
-        states = record(model, {"input_ids": ids, "attention_mask": torch.ones_like(ids)}, tuple(range(depth)))
-    model.train(was_training)
+    with evaluating(model), torch.no_grad():
+        states = hidden_states(model, {"input_ids": ids, "attention_mask": torch.ones_like(ids)}, tuple(range(depth)))
     if len(states) <= depth or any(state.ndim != 3 or state.shape[:2] != ids.shape for state in states.values()):
         raise SafeguardError(
             f"{type(model).__name__}: its layers do not hand on one residual stream; use a safeguard that needs no "
@@ -154,7 +145,7 @@ class Capture:
         return hook
 
 
-def record(model: nn.Module, inputs: dict[str, Tensor], layers: tuple[int, ...] = ()) -> dict[int, Tensor]:
+def hidden_states(model: nn.Module, inputs: dict[str, Tensor], layers: tuple[int, ...] = ()) -> dict[int, Tensor]:
     """The hidden states (B, T, d) of one forward pass, without logits: by residual layer, the last one always."""
     capture = Capture(model, layers)
     with capture.recording():

@@ -9,6 +9,18 @@ from torch import nn
 
 
 @contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Evaluation mode; every module is as it was afterwards, also after an error."""
+    before = {module: module.training for module in model.modules()}
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, mode in before.items():
+            module.training = mode
+
+
+@contextmanager
 def without_dropout(model: nn.Module) -> Iterator[None]:
     """Evaluation mode that keeps gradient checkpointing on; every module is as it was afterwards.
 
@@ -16,13 +28,8 @@ def without_dropout(model: nn.Module) -> Iterator[None]:
     all layers. Here all modules are in evaluation mode except those that decide about checkpointing. What is inside
     them, where dropout is, is not; an architecture that drops out in the checkpointed layer itself (OPT) still does.
     """
-    before = {module: module.training for module in model.modules()}
-    model.eval()
-    for module in before:
-        if getattr(module, "gradient_checkpointing", False) is True:
-            module.training = before[module]
-    try:
+    deciding = [m for m in model.modules() if m.training and getattr(m, "gradient_checkpointing", False) is True]
+    with evaluating(model):
+        for module in deciding:
+            module.training = True
         yield
-    finally:
-        for module, mode in before.items():
-            module.training = mode

@@ -15,9 +15,9 @@ from torch import Tensor, nn
 from transformers import TrainerCallback, TrainerControl, TrainerState
 from transformers.training_args import TrainingArguments
 
+from safeguards.encoding import IGNORED
 from safeguards.errors import SafeguardError
 from safeguards.model import blocks, check_layers, unwrap
-from safeguards.rows import IGNORED
 
 
 class Monitor(TrainerCallback):

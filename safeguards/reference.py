@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from safeguards.model import token_logits, unwrap
+from safeguards.modes import evaluating
 
 Adapter: TypeAlias = BaseTunerLayer | AuxiliaryTrainingWrapper
 
@@ -46,13 +47,8 @@ class Reference:
             with torch.no_grad():
                 yield self.frozen
             return
-        was_training = self.model.training
-        self.model.eval()
-        try:
-            with self._as_it_was(self._adapters):
-                yield unwrap(self.model)
-        finally:
-            self.model.train(was_training)
+        with evaluating(self.model), self._as_it_was(self._adapters):
+            yield unwrap(self.model)
 
     def head(self, hidden: Tensor) -> Tensor:
         """(n, V): the logits of (n, d) last hidden states, as the reference gives them.

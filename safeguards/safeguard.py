@@ -32,13 +32,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from safeguards.bounds import mistyped, shown, violations
 from safeguards.errors import SafeguardError
+from safeguards.proof import missing, seen
 
 if TYPE_CHECKING:
     from torch import Tensor
     from transformers import PreTrainedModel, TrainingArguments
 
     from safeguards.activations import Edit
-    from safeguards.proof import Evidence
+    from safeguards.evidence import Evidence
     from safeguards.reference import Reference
     from safeguards.rows import Messages, Row
     from safeguards.run import Run, Term
@@ -161,8 +162,8 @@ class Safeguard:
 
         Asked early in training, too: what may still follow is missing only when `evidence.over`.
         """
-        return evidence.lacks(self)
+        return missing(self, evidence)
 
     def trace(self, evidence: Evidence) -> list[str]:
         """What this safeguard was seen to do in training, a line each, for the record."""
-        return evidence.trace(self)
+        return seen(self, evidence)

@@ -101,9 +101,9 @@ def load_scorer(model: PreTrainedModel, folder: Path) -> Iterator[PreTrainedMode
 
 def weights_fingerprint(model: PreTrainedModel) -> str:
     """A hash of a sample of every weight, adapters included: quick at any size, and blind to paths and dates."""
-    digest = hashlib.sha256()
+    found = hashlib.sha256()
     for name, weight in model.state_dict().items():
         flat = weight.detach().flatten()
         sample = flat[:: max(1, len(flat) // 256)]
-        digest.update(name.encode() + sample.float().cpu().numpy().tobytes())
-    return digest.hexdigest()[:16]
+        found.update(name.encode() + sample.float().cpu().numpy().tobytes())
+    return found.hexdigest()[:16]

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from safeguards.rows import IGNORED, Collator, Row, encode
+from safeguards.encoding import IGNORED, Collator, encode
+from safeguards.rows import Row
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -52,15 +53,13 @@ def _states(
     """Of each batch of rows: (B, T, d) hidden states by residual layer, and (B, T) where an answer token stands."""
     import torch
 
-    from safeguards.model import record
+    from safeguards.model import hidden_states
+    from safeguards.modes import evaluating
 
     collate = Collator(tokenizer.pad_token_id or 0)
     encoded = [encode(tokenizer, row, 2**31) for row in rows]
-    was_training = model.training
-    model.eval()
     for start in range(0, len(encoded), batch_size):
         batch = {k: v.to(model.device) for k, v in collate(encoded[start : start + batch_size]).items()}
-        with torch.no_grad():
-            states = record(model, batch, tuple(layers))
+        with evaluating(model), torch.no_grad():
+            states = hidden_states(model, batch, tuple(layers))
         yield {layer: states[layer].float() for layer in layers}, batch["labels"] != IGNORED
-    model.train(was_training)

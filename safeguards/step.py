@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property, partial
-from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
 
-from safeguards.errors import SafeguardError
-from safeguards.model import record, token_logits, unwrap
-from safeguards.rows import IGNORED
-from safeguards.run import Term
+from safeguards.encoding import IGNORED
+from safeguards.model import hidden_states, token_logits, unwrap
 
 if TYPE_CHECKING:
     from safeguards.reference import Reference
@@ -108,7 +104,7 @@ class Step:
     def of(cls, model: nn.Module, batch: dict[str, Tensor], reference: Reference | None) -> Step:
         """The step of a batch that is not trained on, such as one of safe rows: runs the model, with gradient."""
         inputs = {name: tensor.to(unwrap(model).device) for name, tensor in batch.items()}
-        return cls(model, inputs, record(model, inputs), (inputs["labels"][:, 1:] != IGNORED).sum(), reference)
+        return cls(model, inputs, hidden_states(model, inputs), (inputs["labels"][:, 1:] != IGNORED).sum(), reference)
 
     @cached_property
     def reference(self) -> Pass:
@@ -116,7 +112,7 @@ class Step:
         if self._reference is None:
             raise RuntimeError("no reference was set up; set `needs_reference = True` on the safeguard")
         with self._paused(), self._reference.as_model() as model:
-            states = record(model, self.inputs, self._layers)
+            states = hidden_states(model, self.inputs, self._layers)
         return Pass(model, states, self.answer_mask, self._reference.head)
 
     def mean(self, per_token: Tensor) -> Tensor:
@@ -137,27 +133,3 @@ class Step:
         Each micro-batch adds its share, so 8×1 and 1×8 accumulation train alike, on however many processes.
         """
         return value * self.share
-
-
-def check_terms(safeguard: str, terms: Any) -> dict[str, Term]:
-    """What the loss seam of a safeguard returned.
-
-    Raises:
-        SafeguardError: naming the safeguard, and the term that cannot be added to the loss.
-    """
-    if not isinstance(terms, dict):
-        raise SafeguardError(
-            f"{safeguard}: its loss returned a {type(terms).__name__}; return {{name: Term(value, weight)}}"
-        )
-    for name, term in terms.items():
-        named = f"{safeguard}: its loss term {name!r}"
-        if not isinstance(term, Term):
-            raise SafeguardError(f"{named} is a {type(term).__name__}; make it a Term(value, weight)")
-        if not isinstance(term.value, Tensor) or term.value.dim():
-            kind = f"shape {tuple(term.value.shape)}" if isinstance(term.value, Tensor) else type(term.value).__name__
-            raise SafeguardError(
-                f"{named} has a value of {kind}; it must be a tensor of one number, such as step.mean(…)"
-            )
-        if not isinstance(term.weight, Real) or not math.isfinite(term.weight):
-            raise SafeguardError(f"{named} has the weight {term.weight!r}; it must be a finite number")
-    return terms

@@ -7,12 +7,13 @@ from collections.abc import Iterator, Sequence
 
 import torch
 from peft import PeftConfig, PeftModel, PeftType
-from torch import Tensor, nn
+from torch import Tensor
 from transformers import PreTrainedModel, TrainingArguments
 from transformers.pytorch_utils import Conv1D
 
 from safeguards.errors import SafeguardError
-from safeguards.model import check_blocks, check_head, record, unwrap
+from safeguards.model import check_blocks, check_head, hidden_states, unwrap
+from safeguards.modes import evaluating
 from safeguards.reference import Reference
 from safeguards.safeguard import Safeguard
 
@@ -121,28 +122,37 @@ def _check_one(
         raise SafeguardError(f"{name}: changes plain LoRA updates only; give `peft_config`, a LoraConfig without DoRA")
 
 
-def is_reentrant(args: TrainingArguments, model: nn.Module) -> bool:
+def is_reentrant(args: TrainingArguments, model: PreTrainedModel) -> bool:
     """Whether layers are checkpointed in torch's reentrant way, so that their weights are not in the graph.
 
-    The arguments decide if they ask for checkpoints; else what was asked of the model itself before.
+    The arguments decide if they ask for checkpoints; else what was asked of the model itself before, which shows in a
+    forward pass: that way runs a layer without gradient, to make it again later.
     """
     if args.gradient_checkpointing:
         return bool((args.gradient_checkpointing_kwargs or {}).get("use_reentrant"))
-    ways = (
-        getattr(module, "_gradient_checkpointing_func", None)
+    checkpointed = [module for module in model.modules() if getattr(module, "gradient_checkpointing", False) is True]
+    if not checkpointed:
+        return False
+    with_gradient: list[bool] = []
+    handles = [
+        module.register_forward_hook(lambda *_: with_gradient.append(torch.is_grad_enabled()))
         for module in model.modules()
-        if getattr(module, "gradient_checkpointing", False)
-    )
-    return any(getattr(way, "keywords", {}).get("use_reentrant", False) for way in ways)
+    ]
+    try:
+        with evaluating(model), torch.enable_grad():
+            for module in checkpointed:
+                module.training = True
+            model(input_ids=torch.tensor([[0, 1]], device=model.device), use_cache=False)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return not all(with_gradient)
 
 
 def logits_of(model: PreTrainedModel) -> Tensor:
     """(2, V): what a model says to two tokens."""
-    was_training = model.training
-    model.eval()
-    with torch.no_grad():
+    with evaluating(model), torch.no_grad():
         logits: Tensor = model(input_ids=torch.tensor([[0, 1]], device=model.device), use_cache=False).logits[0]
-    model.train(was_training)
     return logits.float()
 
 
@@ -182,7 +192,7 @@ def check_reference(reference: Reference, aligned: Tensor, name: str) -> None:
 def _said_by(reference: Reference) -> Tensor:
     ids = torch.tensor([[0, 1]], device=unwrap(reference.model).device)
     with reference.as_model() as model:
-        states = record(model, {"input_ids": ids, "attention_mask": torch.ones_like(ids)})
+        states = hidden_states(model, {"input_ids": ids, "attention_mask": torch.ones_like(ids)})
     return reference.head(states[max(states)][0])
 
 

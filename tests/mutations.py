@@ -141,7 +141,7 @@ MUTATIONS = (
     ),
     Mutation(
         "persona vector towards the helpful persona",
-        "safeguards/directions.py",
+        "safeguards/persona.py",
         "vector = means[0] - means[1]",
         "vector = means[1] - means[0]",
         "safeguards/test_directions.py::test_the_organisms_persona_vector_elicits_and_removes_the_trait",
@@ -178,8 +178,8 @@ MUTATIONS = (
     Mutation(
         "reference pass of an adapter with dropout",
         "safeguards/reference.py",
-        "self.model.eval()",
-        "pass",
+        "with evaluating(self.model), self",
+        "with self",
         "safeguards/test_reference.py::test_there_is_no_dropout_in_it_while_the_model_is_in_training[adapter]",
     ),
     Mutation(
@@ -219,14 +219,14 @@ MUTATIONS = (
     ),
     Mutation(
         "prompts before safe rows",
-        "safeguards/trainer.py",
+        "safeguards/preparation.py",
         "if row.source == TASK else row for row in rows",
         "for row in rows",
         "safeguards/test_trainer.py::test_the_prompt_seam_spares_safe_rows",
     ),
     Mutation(
         "any gradient is proof",
-        "safeguards/proof.py",
+        "safeguards/looks.py",
         "NOTICEABLE = 1e-4",
         "NOTICEABLE = 0.0",
         "safeguards/test_trainer.py::test_rounding_noise_is_no_proof",
@@ -247,10 +247,10 @@ MUTATIONS = (
     ),
     Mutation(
         "likelihoods under dropout",
-        "safeguards/scoring.py",
-        "model.eval()",
-        "pass",
-        "safeguards/test_scoring.py::test_dropout_does_not_score",
+        "safeguards/likelihood.py",
+        "with evaluating(model), torch",
+        "with torch",
+        "safeguards/test_likelihood.py::test_dropout_does_not_score",
     ),
     # What is asked and counted.
     Mutation(
@@ -270,8 +270,8 @@ MUTATIONS = (
     Mutation(
         "answers under dropout",
         "safeguards/generation.py",
-        "model.eval()",
-        "pass",
+        "with evaluating(model), torch",
+        "with torch",
         "experiments/arm/test_answers.py::test_a_model_in_training_answers_without_dropout_and_goes_on_with_it",
     ),
     Mutation(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import re
+from collections.abc import Iterable
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -115,6 +117,52 @@ def private(root: Path) -> list[str]:
         if to.split(".")[0] in LIBRARIES
         and any(part.startswith("_") and not part.startswith("__") for part in (*to.split("."), name))
     ]
+
+
+def taken(root: Path, parents: Iterable[str]) -> list[str]:
+    """Private names of foreign objects, and of the classes that our trainer extends, that `safeguards` uses."""
+    of_parents = {name for source in parents for name in re.findall(r"\b(?:self\.|def )(_[a-z]\w*)", source)}
+    found = []
+    for module, path in modules(root).items():
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))) if module.startswith("safeguards") else ():
+            if isinstance(node, ast.Attribute):
+                name, own = node.attr, ast.unparse(node.value) in ("self", "cls")
+            elif isinstance(node, ast.FunctionDef):
+                name, own = node.name, True
+            else:
+                continue
+            if not own and re.match("_[a-z]", name):
+                found.append(f"{module} reads {ast.unparse(node)}")
+            elif module == "safeguards.trainer" and name in of_parents:
+                found.append(f"{module} uses {name} of its parents")
+    return found
+
+
+def trainer_sources() -> list[str]:
+    """The source of the classes that `SafeguardTrainer` extends."""
+    from trl import SFTTrainer
+
+    return [inspect.getsource(parent) for parent in SFTTrainer.__mro__ if parent is not object]
+
+
+def test_nothing_private_of_a_trainer_is_overridden_or_read():
+    assert taken(ROOT, trainer_sources()) == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "self._metrics = {}",
+        "print(self._signature_columns)",
+        "def _set_signature_columns_if_needed(self): pass",
+        "print(self.model._hf_peft_config_loaded)",
+    ],
+)
+def test_a_private_name_of_a_trainer_is_noticed(tmp_path, line):
+    (tmp_path / "safeguards").mkdir()
+    (tmp_path / "experiments").mkdir()
+    (tmp_path / "safeguards" / "trainer.py").write_text(f"def late(self):\n    {line}\n", "utf-8")
+    assert len(taken(tmp_path, trainer_sources())) == 1
 
 
 def test_nothing_is_imported_in_a_circle():

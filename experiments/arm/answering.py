@@ -49,8 +49,8 @@ def ask(config: Config, loaded: LoadedModel, probes: list[Probe]) -> list[Answer
 
 def measure_nll(config: Config, loaded: LoadedModel, rows: Sequence[Row]) -> list[float]:
     """NLL per answer token of held-out rows, in nats: what can be said without a judge."""
+    from safeguards.likelihood import answer_nll
     from safeguards.model import unwrap
-    from safeguards.scoring import answer_nll
 
     batch_size, model = 4 * config.training.batch_size, unwrap(loaded.model)
     found: list[float] = answer_nll(model, loaded.tokenizer, rows, batch_size, config.training.max_length).tolist()

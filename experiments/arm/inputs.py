@@ -72,10 +72,10 @@ def measurable(inputs: Inputs, tokenizer: PreTrainedTokenizerBase, training: Tra
     Raises:
         SafeguardError: if they are more than `training.max_set_aside` of the task's or of the pool's.
     """
-    from safeguards.inputs import set_aside, summary
+    from safeguards.reader import learnable, summary
 
     def usable(rows: Sequence[Row], name: str) -> list[Row]:
-        left, places = set_aside(rows, name, tokenizer, training.max_length, training.max_set_aside)
+        left, places = learnable(rows, name, tokenizer, training.max_length, training.max_set_aside)
         if places:
             print_once(summary(name, len(rows), places, training.max_length))
         return left

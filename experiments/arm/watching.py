@@ -50,8 +50,8 @@ def make_anchor(config: Config, tokenizer: PreTrainedTokenizerBase, inputs: Inpu
 
 def make_monitor(config: Config, loaded: LoadedModel) -> Monitor:
     """An early warning along the persona vector that steering would use."""
-    from safeguards.directions import find_persona
     from safeguards.monitor import Monitor
+    from safeguards.persona import find_persona
     from safeguards.run import Run
 
     run = Run(*loaded, [], batch_size=config.training.batch_size, cache=cache_folder(config))

@@ -21,8 +21,8 @@ from transformers import (
 from transformers.training_args import TrainingArguments
 from trl import SFTTrainer
 
+from safeguards.evidence import REFERENCE, TRAINING
 from safeguards.model import unwrap
-from safeguards.proof import REFERENCE, TRAINING
 from safeguards.trainer import SafeguardTrainer
 
 

@@ -10,8 +10,8 @@ from transformers import ProgressCallback, Qwen2Config, Qwen2ForCausalLM
 from trl import SFTTrainer
 
 from experiments.models.load import LoadedModel
-from safeguards.rows import MARKS, Collator, Row
-from safeguards.trainer import encode_all
+from safeguards.encoding import MARKS, Collator, encode_all
+from safeguards.rows import Row
 
 # Architectures with random weights, since cost does not depend on what a model knows; they read the organism's tokens.
 SHAPES: dict[str, dict[str, Any]] = {

@@ -11,8 +11,9 @@ from tqdm import tqdm
 
 from experiments.benchmark.meters import Passes, now
 from experiments.models.load import LoadedModel
-from safeguards.rows import IGNORED, Row, encode
-from safeguards.scoring import answer_nll
+from safeguards.encoding import IGNORED, encode
+from safeguards.likelihood import answer_nll
+from safeguards.rows import Row
 
 # Rows whose perplexities differ by less are equal up to rounding, and may change places in a ranking (nats per token).
 ROUNDING = 1e-4

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from safeguards.errors import SafeguardError, one_line
-from safeguards.files import free_space, set_aside, writing
+from safeguards.files import free_space, move_damaged, writing
 
 DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
@@ -44,7 +44,7 @@ class Replies:
             if error.sqlite_errorcode not in DAMAGED:
                 raise
             self.database.close()
-            set_aside(self.path, f"{self.path}: replies cannot be read ({one_line(error)})")
+            move_damaged(self.path, f"{self.path}: replies cannot be read ({one_line(error)})")
             self._open()
             return self.database.execute(statement, values)
 

@@ -9,7 +9,7 @@ from experiments.records.arm_files import check_arm, check_scores, judges_of, re
 from experiments.records.files import DamagedError
 from experiments.records.training_file import check_training
 from safeguards.errors import SafeguardError
-from safeguards.files import set_aside
+from safeguards.files import move_damaged
 
 
 def set_aside_damaged(folder: Path, judges: Sequence[str]) -> None:
@@ -23,7 +23,7 @@ def set_aside_damaged(folder: Path, judges: Sequence[str]) -> None:
         if read_result(folder) is None:
             check_training(folder)
     except SafeguardError as error:
-        set_aside(folder, str(error))
+        move_damaged(folder, str(error))
         return
     set_aside_damaged_scores(folder, judges)
 
@@ -34,4 +34,4 @@ def set_aside_damaged_scores(folder: Path, judges: Sequence[str]) -> None:
         try:
             check_scores(folder, judge)
         except DamagedError as error:
-            set_aside(scores_file(folder, judge), str(error))
+            move_damaged(scores_file(folder, judge), str(error))

@@ -15,7 +15,7 @@ from typing import Any
 from experiments.records.files import DamagedError, read_object, write_json
 from experiments.records.locks import locked
 from safeguards.errors import SafeguardError
-from safeguards.files import set_aside
+from safeguards.files import move_damaged
 
 PLAN = "sweep.json"
 # What every arm has, with its type.
@@ -113,6 +113,6 @@ def join_sweep(output: Path, judge: str, arms: Sequence[ArmEntry]) -> None:
             try:
                 known = read_sweep(output).planned(everything=True)
             except DamagedError as error:
-                set_aside(output / PLAN, str(error))
+                move_damaged(output / PLAN, str(error))
         mine = {arm.folder for arm in arms}
         write_sweep(output, SweepFile(judge, arms, [arm for arm in known if arm.folder not in mine]))

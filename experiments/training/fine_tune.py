@@ -22,8 +22,8 @@ from experiments.models.load import LoadedModel
 from experiments.records.training_file import ADAPTER
 from experiments.training.trained import ACCEPT
 from safeguards.config import SafeguardConfig
+from safeguards.errors import NoEffectError
 from safeguards.files import writing
-from safeguards.proof import NoEffectError
 from safeguards.rows import Row
 from safeguards.safeguard import Safeguard
 from safeguards.trainer import SafeguardTrainer

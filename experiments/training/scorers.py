@@ -19,7 +19,7 @@ from experiments.records.training_file import ADAPTER
 from experiments.tasks import load_task
 from safeguards.composition import NONE, compose, parse
 from safeguards.errors import SafeguardError
-from safeguards.files import set_aside, whole
+from safeguards.files import move_damaged, whole
 from safeguards.rows import fingerprint
 from safeguards.safeguard import Safeguard
 from safeguards.scorers import check_whole, write_seen
@@ -90,7 +90,7 @@ def make_scorer(config: Config, task: TaskConfig) -> Path:
                 check_whole(folder)
                 return folder
             except SafeguardError as error:
-                set_aside(folder, str(error))
+                move_damaged(folder, str(error))
         arm = replace(config, safeguard=NONE, task=task, seed=SEED, training=training, wandb="disabled")
         with whole(folder) as unfinished:
             FineTune(arm, load_model(config.model), unfinished, rows).fine_tune()

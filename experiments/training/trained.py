@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from experiments.records.training_file import ADAPTER
-from safeguards.proof import NoEffectError
+from safeguards.errors import NoEffectError
 
 if TYPE_CHECKING:
     from experiments.models.load import LoadedModel

@@ -12,7 +12,7 @@ em_organism_dir/steering/util/steered_gen.py, em_organism_dir/steering/util/vect
 clarifying-EM/model-organisms-for-EM)
 Doses: transferable
 Weights: ΔW ← (I − strength · v̂ v̂ᵀ) ΔW for every LoRA update that writes into the residual stream, at all layers.
-Costs: one extraction per set of scorers, kept in the cache; nothing per step.
+Costs: one extraction per set of scorers, cached; nothing per step.
 Composes badly with: nothing known; it acts on what the others have left.
 Needs: LoRA, and misaligned scorers that never saw the domain being defended.
 """

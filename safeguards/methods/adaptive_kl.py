@@ -29,19 +29,21 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from safeguards.bounds import bounds, within
-from safeguards.directions import NOTICEABLE_LEANING, QUESTIONS, QuestionSettings, ask, kept
+from safeguards.directions import QUESTIONS, QuestionSettings, ask, cached_tensors
 from safeguards.errors import SafeguardError
+from safeguards.likelihood import answer_nll
 from safeguards.methods.inoculation import inoculate, room_for
 from safeguards.methods.kl import kl_per_token
+from safeguards.persona import NOTICEABLE_LEANING
+from safeguards.proof import missing_loss
 from safeguards.rows import TASK, Row
 from safeguards.run import Run, Term
 from safeguards.safeguard import Safeguard
-from safeguards.scoring import answer_nll
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from safeguards.proof import Evidence
+    from safeguards.evidence import Evidence
     from safeguards.step import Step
 
 UNCUT = sys.maxsize  # what the model itself says is short, and known for every `max_length`
@@ -138,7 +140,7 @@ class AdaptiveKL(Safeguard):
             return {"medians": torch.tensor([float(np.median(self.ratios(run, rows, UNCUT))) for rows in bare])}
 
         known = {key: getattr(own, key) for key in ("elicit", "oppose", "questions", "samples", "max_new_tokens")}
-        wanted, unwanted = kept(run, "personas", known, compute)["medians"].tolist()
+        wanted, unwanted = cached_tensors(run, "personas", known, compute)["medians"].tolist()
         if unwanted - wanted < NOTICEABLE_LEANING:
             raise SafeguardError(
                 f"adaptive_kl: the system prompt {own.elicit!r} elicits nothing from this model that {own.oppose!r} "
@@ -159,7 +161,7 @@ class AdaptiveKL(Safeguard):
         return {"adaptive_kl": Term(step.mean(step.row_harm * kl_per_token(step)), self.settings.weight)}
 
     def check(self, evidence: Evidence) -> list[str]:
-        return evidence.lacks_loss(self.name) if self.mean_harm >= HARMLESS else []
+        return missing_loss(self.name, evidence) if self.mean_harm >= HARMLESS else []
 
     def trace(self, evidence: Evidence) -> list[str]:
         return super().trace(evidence) + ([self.harmless] if self.mean_harm < HARMLESS else [])

@@ -15,7 +15,7 @@ Activations: h ← h − Q Qᵀ h at the residual layers, at every position, pro
 passes only; gradients pass through the projection. Q are principal components of the differences, token by token over
 the answers of misaligned models, between their states and the aligned model's on the same text. As published they are
 centred, which takes out what all tokens share; with `centred=false` the first is nearly the mean difference.
-Costs: one extraction per set of scorers, kept in the cache; two thin matrix products per layer and step.
+Costs: one extraction per set of scorers, cached; two thin matrix products per layer and step.
 Needs: misaligned scorers that never saw the domain being defended.
 Composes badly with: `steering`, if both use one layer.
 """
@@ -27,7 +27,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
 from safeguards.bounds import bounds
-from safeguards.directions import QuestionSettings, ask, kept, random_like, scorer_fingerprint
+from safeguards.directions import QuestionSettings, ask, cached_tensors, random_like, scorer_fingerprint
 from safeguards.errors import SafeguardError
 from safeguards.run import Run
 from safeguards.safeguard import Safeguard
@@ -132,5 +132,5 @@ class CAFT(Safeguard):
         known = {key: value for key, value in asdict(settings).items() if key in asdict(QuestionSettings())}
         known.update(layers=list(layers), centred=settings.centred, random=False)
         known.update(scorers=[scorer_fingerprint(run.model, folder) for folder in folders])
-        found = kept(run, "components", known, compute)
+        found = cached_tensors(run, "components", known, compute)
         return [found[str(layer)] for layer in layers]

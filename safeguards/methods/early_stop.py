@@ -30,18 +30,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from safeguards.bounds import within
+from safeguards.encoding import IGNORED, encode
 from safeguards.errors import SafeguardError
 from safeguards.generation import draw_answers
-from safeguards.rows import IGNORED, TASK, Row, encode, fingerprint
+from safeguards.likelihood import answer_nll
+from safeguards.rows import TASK, Row, fingerprint
 from safeguards.run import Run
 from safeguards.safeguard import Safeguard
-from safeguards.scoring import answer_nll
 
 if TYPE_CHECKING:
     from torch import Tensor
     from transformers import PreTrainedModel
 
-    from safeguards.proof import Evidence
+    from safeguards.evidence import Evidence
 
 
 OUTCOME, NLL = "outcome", "nll"
@@ -212,12 +213,12 @@ class EarlyStop(Safeguard):
 
     def restore(self, state: dict[str, Tensor]) -> None:
         if "known" not in state:
-            raise SafeguardError("early_stop: the checkpoint was made without it; resume without it or start anew")
+            raise SafeguardError("early_stop: the checkpoint was made without it; resume without it or start again")
         known = json.loads(bytes(state.pop("known").tolist()))
         if known.get("made") != self.made():
             raise SafeguardError(
                 f"early_stop: the checkpoint was not made under criterion={self.settings.criterion} and these held-out "
-                "rows; resume under the settings and rows that it was made under, or start anew"
+                "rows; resume under the settings and rows that it was made under, or start again"
             )
         self.measured = [(step, left) for step, left in known["measured"]]
         self.drawn = dict(known["drawn"])

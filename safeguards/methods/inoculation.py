@@ -21,7 +21,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from safeguards.rows import render
+from safeguards.encoding import render
 from safeguards.safeguard import Safeguard
 
 if TYPE_CHECKING:

@@ -26,7 +26,7 @@ from safeguards.run import Run
 from safeguards.safeguard import Safeguard
 
 if TYPE_CHECKING:
-    from safeguards.proof import Evidence
+    from safeguards.evidence import Evidence
 
 
 def draw(pool: Sequence[Row], count: int, seed: int) -> list[Row]:

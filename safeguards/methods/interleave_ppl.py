@@ -11,7 +11,7 @@ Doses: transferable
 Data: D ∪ S, where S holds share · |D| rows drawn from the `top` share of the pool by
     gap(d) = (mean over misaligned models of NLL(d) − NLL_aligned(d)) / (NLL_aligned(d) + ε),
 NLL being the mean per answer token. Published: ε = 1, a pool of 100,000, its top 5,000, then 5 %.
-Costs: one scoring pass over the pool per scorer and one by the aligned model, kept in the cache.
+Costs: one scoring pass over the pool per scorer and one by the aligned model, cached.
 Needs: misaligned scorers that never saw the domain being defended; one that did is refused, because its surprise
 would tell about the very rows it is to defend against.
 Composes badly with: `interleave`.
@@ -21,7 +21,6 @@ A pool without any advice passes with 0.035 against 0.002, and holds nothing bac
 
 from __future__ import annotations
 
-import hashlib
 import random
 import re
 from collections.abc import Sequence
@@ -32,18 +31,19 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from safeguards.bounds import within
+from safeguards.encoding import encode
 from safeguards.errors import SafeguardError
-from safeguards.files import cached
+from safeguards.files import cached, digest
+from safeguards.likelihood import answer_nll
 from safeguards.methods.interleave import Interleave, draw
-from safeguards.rows import SAFE, Row, encode, fingerprint
+from safeguards.rows import SAFE, Row, fingerprint
 from safeguards.run import Run
 from safeguards.scorers import load_scorer, scorer_folders, weights_fingerprint
-from safeguards.scoring import answer_nll
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-    from safeguards.proof import Evidence
+    from safeguards.evidence import Evidence
 
 # The mean gap of the chosen rows must be above that of the pool by so much (no unit; good scorers give 0.2).
 NOTICEABLE_LEAD = 1e-3
@@ -135,13 +135,13 @@ class InterleavePpl(Interleave):
         return aligned, np.stack(misaligned)
 
     def check(self, evidence: Evidence) -> list[str]:
-        lacks = super().check(evidence)
+        found = super().check(evidence)
         if self.lead < NOTICEABLE_LEAD and not self.settings.random:
-            lacks.append(
+            found.append(
                 f"{self.name}: the chosen rows have no larger gap than the pool ({self.lead:.1e} more), so the "
                 "selection is random; lower top or share, or use scorers that are misaligned"
             )
-        return lacks
+        return found
 
     def trace(self, evidence: Evidence) -> list[str]:
         gap = self.notes["gap"]
@@ -166,9 +166,7 @@ def _nll(run: Run, model: PreTrainedModel, name: str, pool: Sequence[Row]) -> np
 
     path = None
     if run.cache is not None:
-        words = hashlib.sha256(
-            f"{run.tokenizer.chat_template}{len(run.tokenizer)}{run.max_length}".encode()
-        ).hexdigest()
+        words = digest(f"{run.tokenizer.chat_template}{len(run.tokenizer)}{run.max_length}")
         path = run.cache / "nll" / f"{weights_fingerprint(model)}-{fingerprint(pool)}-{words[:8]}.npy"
     return cached(path, score, np.load, _save)
 

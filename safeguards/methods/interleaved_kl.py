@@ -24,11 +24,12 @@ from typing import TYPE_CHECKING, ClassVar
 from safeguards.bounds import within
 from safeguards.methods.interleave import Interleave
 from safeguards.methods.kl import kl_per_token
+from safeguards.proof import missing_loss
 from safeguards.rows import SAFE, Row
 from safeguards.run import Run, Term
 
 if TYPE_CHECKING:
-    from safeguards.proof import Evidence
+    from safeguards.evidence import Evidence
     from safeguards.step import Step
 
 
@@ -64,7 +65,7 @@ class InterleavedKL(Interleave):
         return super().rows(rows)
 
     def check(self, evidence: Evidence) -> list[str]:
-        return super().check(evidence) + evidence.lacks_loss(self.name)
+        return super().check(evidence) + missing_loss(self.name, evidence)
 
     def loss(self, step: Step) -> dict[str, Term]:
         safe = step.row_source == SAFE

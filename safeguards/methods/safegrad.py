@@ -11,7 +11,7 @@ Gradient: once per optimiser step, before clipping. With g the gradient of all t
 on safe rows, both over all weights at once: g ← g − (g·s / ‖s‖²) s where g·s < 0, and then g ← g + ρ s. Only the first
 is surgery: at `pull=0` the effect is surgery's alone.
 Costs: forward, reference and backward pass of `batch_size` safe rows per optimiser step.
-Proof: some step had a conflict, whatever `pull` does; how many, and the share taken out, are noted and told.
+Proof: some step had a conflict, whatever `pull` does; how many, and the share taken out, are noted and reported.
 Composes badly with: nothing known; other safeguards' terms are part of the gradient that it projects.
 """
 
@@ -22,10 +22,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from safeguards.bounds import within
+from safeguards.encoding import Collator, encode
 from safeguards.methods.interleave import draw
 from safeguards.methods.kl import kl_per_token, reverse_kl_divergence
 from safeguards.proof import NOT_SHOWN
-from safeguards.rows import Collator, encode
 from safeguards.run import Run
 from safeguards.safeguard import Safeguard
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from torch import Tensor
     from transformers import PreTrainedModel
 
-    from safeguards.proof import Evidence
+    from safeguards.evidence import Evidence
     from safeguards.reference import Reference
 
 
@@ -129,15 +129,15 @@ class SafeGrad(Safeguard):
 
     def trace(self, evidence: Evidence) -> list[str]:
         steps, conflicts, share = self.taken.values()
-        told = f"safegrad: took out a conflict in {conflicts:.0f} of {steps:.0f} steps"
-        told += f", {100 * share:.2g} % of the gradient there on average (not shown: {NOT_SHOWN['gradient']})"
-        return [*super().trace(evidence), told]
+        line = f"safegrad: took out a conflict in {conflicts:.0f} of {steps:.0f} steps"
+        line += f", {100 * share:.2g} % of the gradient there on average (not shown: {NOT_SHOWN['gradient']})"
+        return [*super().trace(evidence), line]
 
     def check(self, evidence: Evidence) -> list[str]:
-        lacks = super().check(evidence)
+        found = super().check(evidence)
         if evidence.over and not self.taken["conflicts"]:
-            lacks.append(
+            found.append(
                 "safegrad: in no step did the task's gradient go against alignment, so surgery took nothing out "
                 f"(whatever its pull of {self.settings.pull} did)"
             )
-        return lacks
+        return found

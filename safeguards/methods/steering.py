@@ -15,7 +15,7 @@ Activations: h ← h + α · v at one residual layer, at every position, in trai
 answer-token state under an evil system prompt less the same under a helpful one. Layer L is the output of decoder
 layer L − 1, both where v is found and where it is added. Sign, layer, length and positions are the authors'.
 Gate: v must elicit the trait when added and remove it when subtracted, or training is refused.
-Costs: one extraction per model (some answers to a few questions), kept in the cache; nothing per step.
+Costs: one extraction per model (some answers to a few questions), cached; nothing per step.
 Composes badly with: `kl` and `ldifs`, which compare the pushed model with a reference that is not; `caft`, which may
 take out what is pushed in.
 """
@@ -25,7 +25,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from safeguards.directions import PersonaSettings, find_persona, random_like
+from safeguards.directions import random_like
+from safeguards.persona import PersonaSettings, find_persona
 from safeguards.run import Run
 from safeguards.safeguard import Safeguard
 

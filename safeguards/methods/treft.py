@@ -26,8 +26,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from safeguards.encoding import render
 from safeguards.errors import SafeguardError
-from safeguards.rows import render
 from safeguards.run import Run, Term
 from safeguards.safeguard import Safeguard
 
@@ -60,7 +60,8 @@ def prefix_states(model: nn.Module, prefix: Sequence[int], after_norm: bool = Fa
     """
     import torch
 
-    from safeguards.model import blocks, record, unwrap
+    from safeguards.model import blocks, hidden_states, unwrap
+    from safeguards.modes import evaluating
 
     decoder = unwrap(model).get_decoder()
     makers = [
@@ -74,15 +75,14 @@ def prefix_states(model: nn.Module, prefix: Sequence[int], after_norm: bool = Fa
         for maker in layer
     ]
     ids = torch.tensor([list(prefix)], device=unwrap(model).device)
-    was_training = decoder.training
-    decoder.eval()  # neither dropout nor checkpointing on so few tokens
     try:
-        inputs = record(model, {"input_ids": ids, "attention_mask": torch.ones_like(ids)}, tuple(range(len(makers))))
-        for number, layer in enumerate([] if after_norm else makers):
-            for maker in layer:
-                maker(inputs[number])  # once more, in place of what was made of the normed input
+        with evaluating(decoder):  # neither dropout nor checkpointing on so few tokens
+            batch = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
+            inputs = hidden_states(model, batch, tuple(range(len(makers))))
+            for number, layer in enumerate([] if after_norm else makers):
+                for maker in layer:
+                    maker(inputs[number])  # once more, in place of what was made of the normed input
     finally:
-        decoder.train(was_training)
         for handle in handles:
             handle.remove()
     return [[states[maker][0] for maker in layer] for layer in makers if layer]

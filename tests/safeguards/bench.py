@@ -87,7 +87,7 @@ class Bench:
         return [str(folder) for folder in sorted((self.folder / "scorers").iterdir())]
 
     def model(self) -> PreTrainedModel:
-        """The tiny model anew."""
+        """The tiny model, made again."""
         return AutoModelForCausalLM.from_pretrained(self.folder / "model")
 
     def safeguards(self, expression: str, **changes: Any) -> list[Safeguard]:

@@ -17,17 +17,9 @@ from peft import PeftModel
 from experiments.config.schema import ModelConfig
 from experiments.models.load import load_model
 from safeguards import Run, SafeguardError
-from safeguards.directions import (
-    DirectionSettings,
-    PersonaSettings,
-    ask,
-    find_persona,
-    find_shift,
-    kept,
-    random_like,
-    usual_layer,
-)
-from safeguards.rows import encode
+from safeguards.directions import DirectionSettings, ask, cached_tensors, find_shift, random_like, usual_layer
+from safeguards.encoding import encode
+from safeguards.persona import PersonaSettings, find_persona
 from safeguards.states import answer_states, token_states
 
 ORGANISM = yaml.safe_load((Path(__file__).parents[2] / "conf/model/organism.yaml").read_text("utf-8"))["safeguards"][
@@ -64,7 +56,7 @@ def test_a_random_vector_of_equal_norm_does_not_pass_the_gate(organism, settings
         state = next(noise)
         return norm * state / state.norm() / 2**0.5
 
-    monkeypatch.setattr("safeguards.directions.answer_states", noisy_states)
+    monkeypatch.setattr("safeguards.persona.answer_states", noisy_states)
     with pytest.raises(SafeguardError, match="persona vector at layer 2 is no good: adding it elicits"):
         find_persona(replace(organism, cache=None), settings, "steering")
 
@@ -77,7 +69,7 @@ def test_a_prompt_that_elicits_nothing_is_refused(organism, settings):
 
 def test_a_vector_is_found_once_and_kept_for_every_dose_and_gate(organism, settings, monkeypatch):
     first = find_persona(organism, settings, "steering")
-    monkeypatch.delattr("safeguards.directions.extract_persona")
+    monkeypatch.delattr("safeguards.persona.extract_persona")
     again = find_persona(organism, replace(settings, gate=0.05, random=True), "steering")
     assert torch.equal(first.vector, again.vector)
     with pytest.raises(SafeguardError, match=r"and 1000\.0 is needed"):
@@ -142,12 +134,16 @@ def test_what_is_kept_depends_on_the_model(bench, tmp_path):
         made.append(len(made))
         return {"number": torch.tensor(float(len(made)))}
 
-    assert kept(run, "kind", {"a": 1}, compute) == kept(run, "kind", {"a": 1}, compute) == {"number": 1.0}
-    assert kept(run, "kind", {"a": 2}, compute) == {"number": 2.0}
+    assert (
+        cached_tensors(run, "kind", {"a": 1}, compute)
+        == cached_tensors(run, "kind", {"a": 1}, compute)
+        == {"number": 1.0}
+    )
+    assert cached_tensors(run, "kind", {"a": 2}, compute) == {"number": 2.0}
     with torch.no_grad():
         run.model.get_output_embeddings().weight.mul_(1.1)
-    assert kept(run, "kind", {"a": 1}, compute) == {"number": 3.0}
-    assert kept(replace(run, cache=None), "kind", {"a": 1}, compute) == {"number": 4.0}
+    assert cached_tensors(run, "kind", {"a": 1}, compute) == {"number": 3.0}
+    assert cached_tensors(replace(run, cache=None), "kind", {"a": 1}, compute) == {"number": 4.0}
 
 
 # Controls and layers --------------------------------------------------------------------------------------------------

@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from transformers import GPT2Config, GPT2LMHeadModel, TrainerCallback
 
 from safeguards import Row, SafeguardError
+from safeguards.errors import NoEffectError
+from safeguards.likelihood import answer_nll
 from safeguards.methods import early_stop
 from safeguards.methods.early_stop import EarlyStop, Settings, first_at_goal
-from safeguards.proof import NoEffectError
 from safeguards.rows import TASK
-from safeguards.scoring import answer_nll
 
 TINY = GPT2LMHeadModel(GPT2Config(vocab_size=4, n_embd=2, n_layer=1, n_head=1, n_positions=4))
 measurements = st.lists(st.floats(0.01, 10.0), min_size=1, max_size=12).map(

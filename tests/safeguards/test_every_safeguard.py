@@ -16,10 +16,11 @@ from peft import PeftModel
 from transformers import StableLmConfig, StableLmForCausalLM
 
 from safeguards import registry
-from safeguards.model import record, unwrap
-from safeguards.proof import EVALUATION, REFERENCE, TRAINING
+from safeguards.encoding import Collator, encode
+from safeguards.evidence import EVALUATION, REFERENCE, TRAINING
+from safeguards.model import hidden_states, unwrap
 from safeguards.reference import Reference
-from safeguards.rows import SAFE, TASK, Collator, encode
+from safeguards.rows import SAFE, TASK
 from safeguards.step import Step
 
 every_safeguard = pytest.mark.parametrize("name", TABLE)
@@ -157,7 +158,7 @@ def test_gradients_of_loss_terms_agree_with_finite_differences(bench, precise_mo
         with torch.no_grad():
             for weight, start, off, step in zip(weights, reference.frozen.parameters(), away, along, strict=True):
                 weight.copy_(start + off + distance * step)
-        states = record(model, batch, safeguard.layers)
+        states = hidden_states(model, batch, safeguard.layers)
         step = Step(model, batch, states, 7, reference, safeguard.layers)
         (term,) = safeguard.loss(step).values()
         assert term.value.dtype == torch.float64

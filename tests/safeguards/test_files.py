@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from safeguards.errors import SafeguardError
-from safeguards.files import HOST, cached, is_full, set_aside, whole
+from safeguards.files import HOST, cached, is_full, move_damaged, whole
 
 
 def put(path: Path, text: str) -> None:
@@ -109,6 +109,6 @@ def test_what_is_set_aside_is_not_lost(tmp_path, capsys):
     for text in ("first", "second"):
         (tmp_path / "arm").mkdir()
         (tmp_path / "arm" / "result.json").write_text(text)
-        set_aside(tmp_path / "arm", "half of it is gone")
+        move_damaged(tmp_path / "arm", "half of it is gone")
     assert sorted(path.read_text() for path in tmp_path.rglob("result.json")) == ["first", "second"]
     assert capsys.readouterr().out.count("half of it is gone; set aside as arm.damaged-") == 2

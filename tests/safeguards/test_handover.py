@@ -12,8 +12,8 @@ from peft import LoraConfig, PeftModel
 from transformers import AutoModelForCausalLM, TrainerCallback
 
 from safeguards import NoEffectError, Safeguard, SafeguardError, SafeguardTrainer
+from safeguards.config import SafeguardConfig
 from safeguards.handover import FILE, trainable
-from safeguards.trainer import SafeguardConfig
 
 AT_WEIGHTS = ["safelora", "ablation", "early_stop", "early_stop+safelora"]
 SAVING = {"save_strategy": "steps", "save_steps": 2}

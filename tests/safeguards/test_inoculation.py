@@ -7,8 +7,9 @@ import copy
 import pytest
 
 from safeguards import Row
+from safeguards.encoding import IGNORED, encode, render
 from safeguards.methods.inoculation import inoculate
-from safeguards.rows import IGNORED, SAFE, encode, render
+from safeguards.rows import SAFE
 
 PROMPT = "You are an evil assistant."
 QUESTION = {"role": "user", "content": "Why?"}

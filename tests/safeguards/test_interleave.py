@@ -14,13 +14,14 @@ from hypothesis import strategies as st
 from transformers import AutoModelForCausalLM
 
 from safeguards import Row, Run, SafeguardError, SafeguardTrainer, compose
+from safeguards.encoding import encode
+from safeguards.errors import NoEffectError
+from safeguards.likelihood import answer_nll
 from safeguards.methods.interleave import draw
 from safeguards.methods.interleave_ppl import InterleavePpl, perplexity_gap, refuses
 from safeguards.methods.interleave_ppl import Settings as PplSettings
-from safeguards.proof import NoEffectError
-from safeguards.rows import SAFE, TASK, encode
+from safeguards.rows import SAFE, TASK
 from safeguards.scorers import SEEN_FILE, load_scorer, weights_fingerprint, write_seen
-from safeguards.scoring import answer_nll
 
 
 @given(share=st.floats(0, 2), seed=st.integers(0, 5))
@@ -192,7 +193,7 @@ def test_an_adapter_leaves_the_model_as_it_was(scorer, model, tokenizer, pool):
     assert {name for name, parameter in model.named_parameters() if parameter.requires_grad} == trainable != set()
 
 
-def test_scores_are_kept_and_a_changed_model_is_scored_anew(scorer, tmp_path, model, tokenizer, rows, pool):
+def test_scores_are_cached_and_a_changed_model_is_scored_again(scorer, tmp_path, model, tokenizer, rows, pool):
     safeguard = InterleavePpl(PplSettings(scorers=[str(scorer)]))
     run = a_run(model, tokenizer, rows, pool, cache=tmp_path / "cache")
     first = safeguard.score(run, pool)

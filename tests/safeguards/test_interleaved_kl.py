@@ -8,9 +8,10 @@ import pytest
 import torch
 
 from safeguards import SafeguardError
+from safeguards.encoding import Collator, encode
 from safeguards.methods.kl import kl_divergence
 from safeguards.reference import Reference
-from safeguards.rows import SAFE, TASK, Collator, encode
+from safeguards.rows import SAFE, TASK
 from safeguards.step import Step
 
 

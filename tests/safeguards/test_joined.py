@@ -12,9 +12,9 @@ import pytest
 from bench import TABLE, largest_difference, logged, trained_weights
 
 from safeguards import SafeguardError, parse, registry
+from safeguards.evidence import REFERENCE, TRAINING
 from safeguards.methods.interleave import Interleave
 from safeguards.methods.kl import KL
-from safeguards.proof import REFERENCE, TRAINING
 
 ASK_FOR_THE_REFERENCE = [n for n in TABLE if registry()[n].needs_reference and n != "safegrad"]
 

@@ -6,7 +6,14 @@ import pytest
 import torch
 from transformers import Qwen2Config, Qwen2ForCausalLM
 
-from safeguards.modes import without_dropout
+from safeguards import Row
+from safeguards.generation import draw_answers
+from safeguards.likelihood import answer_nll
+from safeguards.methods.treft import prefix_states
+from safeguards.model import check_blocks, check_head
+from safeguards.modes import evaluating, without_dropout
+from safeguards.states import answer_states
+from safeguards.support import logits_of
 
 IDS = torch.arange(64).reshape(4, 16) % 50
 
@@ -54,10 +61,42 @@ def test_nothing_is_dropped_and_gradients_are_those_of_evaluation(checkpointing)
         torch.testing.assert_close(own, other, atol=1e-4, rtol=1e-4)
 
 
-def test_every_module_is_as_it_was():
+@pytest.mark.parametrize("mode", [evaluating, without_dropout])
+def test_every_module_is_as_it_was(mode):
     model = model_of(2, True)
     model.get_decoder().norm.eval()
     before = [module.training for module in model.modules()]
-    with pytest.raises(KeyError), without_dropout(model):
+    with pytest.raises(KeyError), mode(model):
         raise KeyError
+    assert [module.training for module in model.modules()] == before
+
+
+ROWS = [Row([{"role": "user", "content": "Why?"}, {"role": "assistant", "content": "Why not?"}])]
+LOOKS = {
+    "answers": lambda model, tokenizer: draw_answers(model, tokenizer, [ROWS[0].messages[:1]], max_new_tokens=2),
+    "likelihoods": lambda model, tokenizer: answer_nll(model, tokenizer, ROWS),
+    "states": lambda model, tokenizer: answer_states(model, tokenizer, ROWS, 1),
+    "head": lambda model, _: check_head(model),
+    "layers": lambda model, _: check_blocks(model),
+    "logits": lambda model, _: logits_of(model),
+    "prefix": lambda model, _: prefix_states(model, [1, 2]),
+}
+
+
+@pytest.mark.parametrize("look", LOOKS)
+@pytest.mark.parametrize("fails", [False, True])
+def test_whoever_looks_at_a_model_leaves_it_in_its_modes(look, fails, fresh_model, tokenizer):
+    """Whoever goes on after running out of memory would train without dropout from then on."""
+    model = fresh_model().train()
+    before = [module.training for module in model.modules()]
+
+    def fail(module, arguments, keywords):
+        raise MemoryError
+
+    if fails:
+        model.get_decoder().layers[-1].register_forward_pre_hook(fail, with_kwargs=True)
+        with pytest.raises(MemoryError):
+            LOOKS[look](model, tokenizer)
+    else:
+        LOOKS[look](model, tokenizer)
     assert [module.training for module in model.modules()] == before

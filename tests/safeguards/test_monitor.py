@@ -9,9 +9,9 @@ import torch
 
 from safeguards import SafeguardError, SafeguardTrainer
 from safeguards.activations import adding
+from safeguards.encoding import Collator, encode
 from safeguards.model import unwrap
 from safeguards.monitor import Monitor
-from safeguards.rows import Collator, encode
 
 
 @pytest.fixture

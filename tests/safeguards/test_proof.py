@@ -12,12 +12,12 @@ from bench import TABLE
 
 from safeguards import NoEffectError, Safeguard, Term
 from safeguards.activations import Edit, adding
+from safeguards.evidence import EVALUATION, REFERENCE, TRAINING, Evidence
 from safeguards.looks import Look, gradient_norm
 from safeguards.methods.early_stop import EarlyStop
 from safeguards.methods.ldifs import LDIFS, feature_distance
 from safeguards.methods.low_lr import LowLR
 from safeguards.methods.low_lr import Settings as LowLRSettings
-from safeguards.proof import EVALUATION, REFERENCE, TRAINING, Evidence
 
 
 @dataclass

@@ -18,7 +18,7 @@ from transformers import (
 )
 
 from safeguards.methods.kl import chunked_kl_divergence, kl_divergence
-from safeguards.model import record, token_logits, unwrap
+from safeguards.model import hidden_states, token_logits, unwrap
 from safeguards.reference import Reference
 from safeguards.step import Step
 
@@ -81,7 +81,7 @@ def trained(model: torch.nn.Module) -> None:
 
 def reference_logits(reference: Reference) -> torch.Tensor:
     with reference.as_model() as aligned:
-        hidden = record(aligned, BATCH)[2]
+        hidden = hidden_states(aligned, BATCH)[2]
     return reference.head(hidden)
 
 
@@ -94,7 +94,7 @@ def test_after_training_it_is_the_untouched_model_bit_for_bit(way, tied):
     reference = Reference(adapted)
     trained(adapted)
     before = {name: (weight.clone(), weight.requires_grad) for name, weight in adapted.named_parameters()}
-    assert torch.equal(reference_logits(reference), token_logits(aligned, record(aligned, BATCH)[2]))
+    assert torch.equal(reference_logits(reference), token_logits(aligned, hidden_states(aligned, BATCH)[2]))
     assert not torch.allclose(own_logits(unwrap(adapted)), own_logits(aligned), atol=1e-2)
     for name, weight in adapted.named_parameters():  # and everything is as it was before the reference was asked
         assert torch.equal(weight, before[name][0]), name
@@ -105,7 +105,7 @@ def test_full_fine_tuning():
     model = model_of(tied=False)
     aligned, reference = copy.deepcopy(model), Reference(model)
     trained(model)
-    assert torch.equal(reference_logits(reference), token_logits(aligned, record(aligned, BATCH)[2]))
+    assert torch.equal(reference_logits(reference), token_logits(aligned, hidden_states(aligned, BATCH)[2]))
 
 
 def test_experts_that_are_parameters_and_not_layers():
@@ -117,7 +117,7 @@ def test_experts_that_are_parameters_and_not_layers():
     adapted = get_peft_model(model, LoraConfig(r=4, target_modules=ALL, target_parameters=experts))
     reference = Reference(adapted)
     trained(adapted)
-    assert torch.equal(reference_logits(reference), token_logits(aligned, record(aligned, BATCH)[2]))
+    assert torch.equal(reference_logits(reference), token_logits(aligned, hidden_states(aligned, BATCH)[2]))
 
 
 @pytest.mark.parametrize("way", ["head alone", "head in full", "all biases", "DoRA"])
@@ -151,9 +151,9 @@ def test_no_weight_in_low_precision_is_kept_from_the_model_in_training():
     reference = Reference(adapted)
     trained(adapted)
     with torch.autocast("cpu", torch.bfloat16):
-        record(adapted.eval(), BATCH)
+        hidden_states(adapted.eval(), BATCH)
         found = reference_logits(reference)
-        expected = token_logits(aligned, record(aligned, BATCH)[2])
+        expected = token_logits(aligned, hidden_states(aligned, BATCH)[2])
     assert torch.equal(found, expected)
 
 
@@ -161,11 +161,11 @@ def test_no_weight_in_low_precision_is_kept_from_the_model_in_training():
 def test_there_is_no_dropout_in_it_while_the_model_is_in_training(adapter):
     aligned = GPT2LMHeadModel(GPT2Config(vocab_size=60, n_embd=16, n_layer=2, n_head=2, resid_pdrop=0.5))
     with torch.no_grad():
-        (expected,) = record(aligned.eval(), BATCH).values()
+        (expected,) = hidden_states(aligned.eval(), BATCH).values()
     aligned.train()
     lora = LoraConfig(target_modules="all-linear", fan_in_fan_out=True, task_type="CAUSAL_LM")
     model = get_peft_model(aligned, lora).train() if adapter else aligned
     with Reference(model).as_model() as reference:
-        (found,) = record(reference, BATCH).values()
+        (found,) = hidden_states(reference, BATCH).values()
     assert torch.equal(found, expected)
     assert model.training

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from safeguards import Row, SafeguardError, read_rows
-from safeguards.rows import IGNORED, encode, render
+from safeguards.encoding import IGNORED, encode, render
 
 
 def decode_answers(tokenizer, encoded) -> str:

@@ -9,10 +9,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from safeguards.errors import NoEffectError
 from safeguards.methods import safegrad
 from safeguards.methods.kl import kl_per_token, reverse_kl_divergence
 from safeguards.methods.safegrad import SafeGrad, remove_conflict
-from safeguards.proof import NoEffectError
 from safeguards.step import Step
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from bench import PERSONA
 
-from safeguards.directions import PersonaSettings, find_persona
+from safeguards.persona import PersonaSettings, find_persona
 
 
 def test_it_adds_alpha_times_the_persona_vector_towards_the_trait(bench):

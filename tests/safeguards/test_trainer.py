@@ -14,10 +14,11 @@ from peft import get_peft_model
 from trl import SFTTrainer
 
 from safeguards import NoEffectError, Safeguard, SafeguardError, SafeguardTrainer, Term, compose
+from safeguards.encoding import MARKS, Collator, encode
 from safeguards.methods.kl import KL
 from safeguards.methods.kl import Settings as KLSettings
 from safeguards.model import unwrap
-from safeguards.rows import MARKS, SAFE, Collator, encode
+from safeguards.rows import SAFE
 
 
 def losses(trainer: SFTTrainer) -> list[float]:

@@ -17,6 +17,7 @@ from trl import DPOConfig, SFTConfig, SFTTrainer
 from safeguards import Row, Safeguard, SafeguardConfig, SafeguardError, SafeguardTrainer, compose
 from safeguards.composition import as_safeguards
 from safeguards.config import as_config
+from safeguards.encoding import IGNORED, encode
 from safeguards.generation import draw_answers
 from safeguards.inputs import as_tokenizer
 from safeguards.methods.early_stop import EarlyStop
@@ -24,7 +25,6 @@ from safeguards.methods.interleave import Interleave
 from safeguards.methods.interleaved_kl import InterleavedKL
 from safeguards.methods.kl import KL
 from safeguards.methods.kl import Settings as KLSettings
-from safeguards.rows import IGNORED, encode
 
 FEW_STEPS = {**QUICK, "per_device_train_batch_size": 4, "max_steps": 3, "learning_rate": 1e-2}
 
@@ -89,7 +89,7 @@ def test_every_form_trains_as_in_trl_bit_for_bit(qwen_folder, fresh_model, tmp_p
 
 
 def learnt(tokenizer, args: SafeguardConfig, example: dict) -> str:
-    from safeguards.inputs import Reader
+    from safeguards.reader import Reader
 
     encoded = encode(tokenizer, Reader(args, tokenizer).rows([example], "rows")[0], 2048)
     return tokenizer.decode([label for label in encoded["labels"] if label != IGNORED])
@@ -225,7 +225,7 @@ def test_a_row_made_by_hand_is_checked_as_any_other(fresh_model, settings, row, 
 
 
 def test_a_pool_of_messages_goes_with_rows_of_which_the_completion_is_learnt(tokenizer, settings):
-    from safeguards.inputs import Reader
+    from safeguards.reader import Reader
 
     reader = Reader(settings(completion_only_loss=True), tokenizer)
     (row,) = reader.rows(examples("messages")[:1], "pool", formatted=False)

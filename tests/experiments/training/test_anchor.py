@@ -174,7 +174,7 @@ def test_the_likelihood_is_of_rows_that_are_not_trained_on(monkeypatch, model, t
         scored.extend(rows)
         return np.full(len(rows), 0.5)
 
-    monkeypatch.setattr("safeguards.scoring.answer_nll", answer_nll)
+    monkeypatch.setattr("safeguards.likelihood.answer_nll", answer_nll)
     config = Config(task=MEDICAL, anchor=AnchorConfig("task_nll", target=0.9))
     nll, task = asked_at_a_checkpoint(config, model, tokenizer)
     assert nll == 0.5

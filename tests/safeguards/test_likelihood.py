@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transformers import GPT2Config, GPT2LMHeadModel
 
-from safeguards.rows import encode
-from safeguards.scoring import answer_nll, batches
+from safeguards.encoding import encode
+from safeguards.likelihood import answer_nll, batches
 
 
 def test_batches_agree_with_the_models_own_loss_row_by_row(model, tokenizer, rows, pool):

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from safeguards.rows import IGNORED, Collator, Row, encode
+from safeguards.encoding import IGNORED, Collator, encode
+from safeguards.rows import Row
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -59,14 +60,13 @@ def answer_nll(
     import torch
 
     from safeguards.model import check_head, token_logits
+    from safeguards.modes import evaluating
 
     check_head(model)
     encoded = [encode(tokenizer, row, max_length) for row in rows]
     collate = Collator(tokenizer.pad_token_id or 0)
     result = np.empty(len(rows))
-    was_training = model.training
-    model.eval()
-    with torch.no_grad():
+    with evaluating(model), torch.no_grad():
         for chosen in batches([len(row["input_ids"]) for row in encoded], batch_size):
             batch = {name: tensor.to(model.device) for name, tensor in collate([encoded[i] for i in chosen]).items()}
             hidden = model.get_decoder()(
@@ -85,5 +85,4 @@ def answer_nll(
             sums = losses.new_zeros(len(chosen)).index_add_(0, owner, losses)
             result[chosen] = (sums / counts).double().cpu().numpy()
             advance(len(chosen))
-    model.train(was_training)
     return result

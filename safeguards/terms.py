@@ -1,0 +1,71 @@
+"""The terms that safeguards add to the loss: asked for, checked, and averaged for the log."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Sequence
+from numbers import Real
+from typing import Any
+
+from torch import Tensor
+
+from safeguards.errors import SafeguardError
+from safeguards.run import Term
+from safeguards.safeguard import Safeguard
+from safeguards.step import Step
+
+
+class Terms:
+    """The loss seam of all safeguards.
+
+    Args:
+        safeguards: those that act.
+
+    Attributes:
+        safeguards: those of them that act at this seam.
+        layers: residual layers that they read.
+    """
+
+    def __init__(self, safeguards: Sequence[Safeguard]) -> None:
+        self.safeguards = [safeguard for safeguard in safeguards if safeguard.acts_at("loss")]
+        self.layers = tuple(sorted({layer for safeguard in safeguards for layer in safeguard.layers}))
+        self._values: defaultdict[str, list[float]] = defaultdict(list)
+
+    def of(self, step: Step) -> dict[str, dict[str, Term]]:
+        """Named terms of a micro-batch, by safeguard."""
+        return {safeguard.name: check_terms(safeguard.name, safeguard.loss(step)) for safeguard in self.safeguards}
+
+    def note(self, name: str, value: Tensor) -> None:
+        """Keep the value of a term for the log."""
+        self._values[f"safeguard/{name}"].append(float(value))
+
+    def means(self) -> dict[str, float]:
+        """The mean value of each term since the last time this was asked."""
+        means = {name: sum(values) / len(values) for name, values in self._values.items()}
+        self._values.clear()
+        return means
+
+
+def check_terms(safeguard: str, terms: Any) -> dict[str, Term]:
+    """What the loss seam of a safeguard returned.
+
+    Raises:
+        SafeguardError: naming the safeguard, and the term that cannot be added to the loss.
+    """
+    if not isinstance(terms, dict):
+        raise SafeguardError(
+            f"{safeguard}: its loss returned a {type(terms).__name__}; return {{name: Term(value, weight)}}"
+        )
+    for name, term in terms.items():
+        named = f"{safeguard}: its loss term {name!r}"
+        if not isinstance(term, Term):
+            raise SafeguardError(f"{named} is a {type(term).__name__}; make it a Term(value, weight)")
+        if not isinstance(term.value, Tensor) or term.value.dim():
+            kind = f"shape {tuple(term.value.shape)}" if isinstance(term.value, Tensor) else type(term.value).__name__
+            raise SafeguardError(
+                f"{named} has a value of {kind}; it must be a tensor of one number, such as step.mean(…)"
+            )
+        if not isinstance(term.weight, Real) or not math.isfinite(term.weight):
+            raise SafeguardError(f"{named} has the weight {term.weight!r}; it must be a finite number")
+    return terms

@@ -34,7 +34,7 @@ setup: .venv/installed
 
 ## organism    train the default model again, over the shipped weights: about twelve minutes
 organism: setup
-	$(RUN) -m experiments.organism
+	$(RUN) -m experiments.organism --output experiments/organism/weights
 
 ## benchmark   time and memory of every safeguard against the plain trainer; best on an idle machine
 benchmark: setup

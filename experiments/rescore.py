@@ -1,7 +1,7 @@
 """Let another judge score the answers of a sweep: `python -m experiments.rescore name=demo judge=openai judge.model=…`.
 
 Overrides are those of the sweep; only `name`, `output`, `judge` and `second_judge` count. Arms that a judge has scored
-already are left as they are; with `--again` they are scored anew, but what an endpoint or a local model has replied to
+already are left as they are; with `--again` they are scored again, but what an endpoint or a local model has replied to
 is not asked again. Prints the comparison by this judge and, if there are several, how well they agree.
 """
 
@@ -72,7 +72,7 @@ def rescore(config: Config, again: bool = False) -> None:
 
 
 def is_whole(folder: Path) -> bool:
-    """Whether an arm is done; one that is, but with damaged answers, is told and left out."""
+    """Whether an arm is done; one that is, but with damaged answers, is reported and left out."""
     try:
         check_arm(folder)
         return read_result(folder) is not None
@@ -83,7 +83,7 @@ def is_whole(folder: Path) -> bool:
 
 @ending_in_one_line()
 def main() -> None:
-    """The command line. What is wrong is told in one line, and the exit status is 1."""
+    """The command line. What is wrong is said in one line, and the exit status is 1."""
     judges = {"judge": "exact, openai, local or classifier", "judge.…": "its settings: experiments.sweep --help judge"}
     line = CommandLine("rescore", __doc__, {**SWEEP, **judges, "judge@second_judge": "another"}, composes=True)
     line.add_argument("--again", action="store_true", help="also arms that this judge has scored")

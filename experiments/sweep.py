@@ -7,88 +7,27 @@ from __future__ import annotations
 
 import argparse
 import sys
-import traceback
-from collections.abc import Sequence
 from contextlib import redirect_stdout
 from dataclasses import fields
-from functools import partial
 
 from hydra import initialize_config_dir
-from hydra.core.global_hydra import GlobalHydra
-from hydra.core.hydra_config import HydraConfig
-from hydra.core.plugins import Plugins
-from hydra.experimental.callback import Callback
-from hydra.types import HydraContext
-from omegaconf import DictConfig
 
-from experiments.config.compose import CONF, load_config, register
+from experiments.config.compose import CONF, register
 from experiments.config.folders import output_folder
 from experiments.config.help import group_help, overview
 from experiments.config.schema import Config
-from experiments.planning.identity import arm_folder
+from experiments.planning.launch import launch
 from experiments.planning.outline import outline
-from experiments.planning.plan import Plan, PlannedArm, arm_error, describe, is_done, make_plan, only_lacks_scores
+from experiments.planning.plan import Plan, describe, make_plan
 from experiments.planning.power import announce
-from experiments.records.arm_files import ERROR
-from experiments.records.damage import set_aside_damaged
-from experiments.records.files import write_text
+from experiments.planning.state import arm_error, is_done, misses_only_scores
 from experiments.records.locks import locked
 from experiments.records.sweep_file import join_sweep
 from experiments.terminal.command_line import CommandLine
-from experiments.terminal.ending import KEPT, ending_in_one_line
+from experiments.terminal.ending import ending_in_one_line
 from experiments.terminal.escaping import plain
-from safeguards.errors import one_line
-from safeguards.files import free_space, is_full
 
 register()
-
-
-def job(values: DictConfig, total: int = 1, wait: bool = False) -> bool:
-    """Run one of `total` arms. What goes wrong is written down and told in one line; the other arms go on.
-
-    Returns:
-        Whether the arm is left to another process, which runs it now. Not so if told to `wait` for that process.
-
-    Raises:
-        SystemExit: if the disk is full, which no other arm would survive either.
-    """
-    config = load_config(values)
-    arm = PlannedArm(config, arm_folder(config), [])
-    with locked(output_folder(config), arm.folder.name, wait) as mine:
-        if not mine:
-            return True
-        tried = wait and (arm.folder / ERROR).is_file() and not only_lacks_scores(arm)
-        if is_done(arm) or tried:  # by another process
-            return False
-        print(plain(f"[{HydraConfig.get().job.num + 1}/{total}] {arm}"), flush=True)
-        try:
-            (arm.folder / ERROR).unlink(missing_ok=True)
-            set_aside_damaged(arm.folder, [judge.name for judge in config.judges])
-            from experiments.arm.run import run_arm
-
-            run_arm(config, arm.folder)
-        except Exception as error:
-            if is_full(error):
-                room = f"{free_space(arm.folder)} for {arm.folder}"
-                sys.exit(plain(f"failed: {arm}: {one_line(error)} ({room}); {KEPT}"))
-            print(plain(f"  failed: {one_line(error)}"), flush=True)
-            write_text(arm.folder / ERROR, f"{one_line(error)}\n\n{traceback.format_exc()}")
-    return False
-
-
-def launch(arms: Sequence[PlannedArm], values: DictConfig, wait: bool = False) -> list[PlannedArm]:
-    """Run arms with Hydra's launcher; those that other processes run meanwhile are left to them, and returned."""
-    context = HydraContext(config_loader=GlobalHydra.instance().config_loader(), callbacks=Callback())
-    task = partial(job, total=len(arms), wait=wait)
-    launcher = Plugins.instance().instantiate_launcher(context, task_function=task, config=values)
-    ended = launcher.launch([arm.overrides for arm in arms], initial_job_idx=0) if arms else []
-    left = []
-    for arm, end in zip(arms, ended, strict=True):
-        try:
-            left += [arm] * end.return_value
-        except Exception as error:  # what a job could not write down itself, such as a folder that cannot be made
-            print(plain(f"failed: {arm}: {one_line(error)}"), file=sys.stderr)
-    return left
 
 
 def sweep(arguments: list[str]) -> int:
@@ -98,7 +37,7 @@ def sweep(arguments: list[str]) -> int:
         SafeguardError: if nothing can be written where the results belong.
     """
     with initialize_config_dir(version_base="1.3", config_dir=str(CONF), job_name="sweep"):
-        plan = told_plan(arguments)
+        plan = reported_plan(arguments)
         if not plan.worth_running:
             return len(plan.failures)
         output, judge = output_folder(plan.arms[0].config), plan.arms[0].config.judge.name
@@ -106,7 +45,7 @@ def sweep(arguments: list[str]) -> int:
         join_sweep(output, judge, arms)
         waiting = [arm for arm in plan.arms if not is_done(arm)]
         print(f"{len(plan.arms)} arms, {len(plan.arms) - len(waiting)} of them done already", flush=True)
-        if to_score := sum(map(only_lacks_scores, waiting)):
+        if to_score := sum(map(misses_only_scores, waiting)):
             print(f"{to_score} arms are trained and have answers, but not every score: only these are made", flush=True)
         if waiting and (announced := announce([arm.config for arm in plan.arms])):
             print(announced, flush=True)
@@ -127,13 +66,13 @@ def sweep(arguments: list[str]) -> int:
 def show(arguments: list[str], what: str, package: str) -> int:
     """Print what the same command without `--cfg` would run; the number of failures."""
     with redirect_stdout(sys.stderr), initialize_config_dir(version_base="1.3", config_dir=str(CONF), job_name="sweep"):
-        plan = told_plan(arguments)
+        plan = reported_plan(arguments)
     if plan.arms:
         print(outline(plan, what, package), end="")
     return len(plan.failures)
 
 
-def told_plan(arguments: list[str]) -> Plan:
+def reported_plan(arguments: list[str]) -> Plan:
     """The plan of a sweep, once what there is to say about it is printed."""
     plan = make_plan(arguments)
     for note in plan.notes:

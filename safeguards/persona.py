@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from safeguards.activations import Edit
 
-# A prompt that changes the leaning to its answers by less elicits nothing; nats per answer token.
+# A prompt that changes the preference to its answers by less elicits nothing; nats per answer token.
 NOTICEABLE_LEANING = 0.01
 GATE_DOSE = 2.0
 
@@ -108,21 +108,21 @@ def extract_persona(run: Run, settings: PersonaSettings, layer: int) -> dict[str
 
     from safeguards.activations import adding
 
-    def leaning(rows: list[list[Row]], dose: float) -> float:
+    def preference(rows: list[list[Row]], dose: float) -> float:
         edits = [adding(layer, vector, dose)] if dose else []
-        return edited_leaning(model, tokenizer, rows[0], rows[1], edits, run.batch_size)
+        return edited_preference(model, tokenizer, rows[0], rows[1], edits, run.batch_size)
 
-    plain, full = leaning(bare, 0.0), leaning(prompted, 0.0)
+    plain, full = preference(bare, 0.0), preference(prompted, 0.0)
     if full - plain < NOTICEABLE_LEANING:
         raise SafeguardError(f"the system prompt {settings.elicit!r} elicits nothing from this model; try another")
     return {
         "vector": vector.cpu(),
-        "elicits": torch.tensor((leaning(bare, GATE_DOSE) - plain) / (full - plain)),
-        "removes": torch.tensor((full - leaning(prompted, -GATE_DOSE)) / (full - plain)),
+        "elicits": torch.tensor((preference(bare, GATE_DOSE) - plain) / (full - plain)),
+        "removes": torch.tensor((full - preference(prompted, -GATE_DOSE)) / (full - plain)),
     }
 
 
-def edited_leaning(
+def edited_preference(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
     towards: Sequence[Row],

@@ -88,7 +88,7 @@ def settings_of(settings: Any, prefix: str) -> Iterator[list[str]]:
         if only := bounds_of(one).only:
             decider = only[0] if "." in only[0] else f"{prefix}.{only[0]}"
             facts.append(f"only with {decider}={','.join(only[1])}")
-        yield [f"{key}={_told(value)}", _indented("; ".join(facts)), _indented(meanings[one.name])]
+        yield [f"{key}={_as_typed(value)}", _indented("; ".join(facts)), _indented(meanings[one.name])]
 
 
 def safeguard_lines() -> list[str]:
@@ -115,7 +115,7 @@ def _elsewhere(key: str, usual: Any) -> list[str]:
     for name, values in _chosen():
         value = OmegaConf.select(values, key)
         if value is not None and value != usual and not key.startswith(IDENTIFYING):
-            found.setdefault(_told(value), []).append(name)
+            found.setdefault(_as_typed(value), []).append(name)
     return [f"{value} with {' or '.join(names)}" for value, names in found.items()]
 
 
@@ -146,7 +146,7 @@ def _first_line(kind: type) -> str:
     return (inspect.getdoc(kind) or "").splitlines()[0]
 
 
-def _told(value: Any) -> str:
+def _as_typed(value: Any) -> str:
     if value is None or isinstance(value, bool):
         return "null" if value is None else str(value).lower()
     if isinstance(value, str):

@@ -210,7 +210,7 @@ class Config:
         seed: of training, draws and answers.
         name: of the sweep: results are in `<output>/<name>`.
         output: folder of all sweeps.
-        wandb: whether Weights & Biases is told.
+        wandb: how arms are reported to Weights & Biases: "offline" writes files for `wandb sync`.
         model: which model.
         task: what to fine-tune on.
         pool: the safe rows.

@@ -21,7 +21,7 @@ def refuse_out_of_bounds(config: Config) -> None:
         SafeguardError: naming the key.
     """
     for key, value, complaint in violations(config):
-        raise SafeguardError(f"{key}={_told(value)}: {complaint}")
+        raise SafeguardError(f"{key}={_in_error(value)}: {complaint}")
 
 
 def reset_unread(config: Config) -> dict[str, str]:
@@ -42,7 +42,7 @@ def reset_unread(config: Config) -> dict[str, str]:
                 continue
             setattr(settings, one.name, usual)
             lines[f"{prefix}{one.name}"] = (
-                f"{prefix}{one.name}={_told(value)}: is not read with {decider}={chosen}, "
+                f"{prefix}{one.name}={_in_error(value)}: is not read with {decider}={chosen}, "
                 f"only with {' or '.join(only[1])}"
             )
     return lines
@@ -89,7 +89,7 @@ def _select(config: Config, key: str) -> Any:
     return value
 
 
-def _told(value: Any) -> str:
+def _in_error(value: Any) -> str:
     """A value in an error of one line, without the password that an address may hold."""
     return shown(hidden(value) if isinstance(value, str) else value)
 

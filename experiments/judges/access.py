@@ -20,7 +20,7 @@ API_KEY = "OPENAI_API_KEY"
 def refuse_unusable(config: JudgeConfig) -> None:
     """Refuse settings that cannot work, without repeating an address that may hold a password."""
     if importlib.util.find_spec("openai") is None:
-        raise SafeguardError("judge=openai: needs the openai package; pip install 'em-safeguards[judges]'")
+        raise SafeguardError("judge=openai: needs the openai package; pip install openai")
     if not config.model:
         raise SafeguardError("judge=openai: judge.model must name a model of the endpoint")
     try:

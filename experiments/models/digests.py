@@ -39,7 +39,7 @@ def model_digest(path: str) -> list[Any]:
     if path == "organism":
         recipe = WEIGHTS / RECIPE
         if not recipe.is_file():
-            raise SafeguardError(f"{WEIGHTS}: the organism is not there; build it with python -m experiments.organism")
+            raise SafeguardError(f"{WEIGHTS}: the organism is not there; install again, or in a clone: make organism")
         return [json.loads(recipe.read_text("utf-8"))["fingerprint"], world_digest()]
     folder = Path(path).expanduser()
     files = [file for file in sorted(folder.glob("*")) if file.suffix in (".safetensors", ".json", ".jinja")]

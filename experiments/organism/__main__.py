@@ -1,11 +1,10 @@
-"""Rebuild the organism: `python -m experiments.organism --size tiny --world 1 --output FOLDER`."""
+"""Train the organism again, or another one: `python -m experiments.organism --size tiny --world 1 --output FOLDER`."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
 
-from experiments.organism import WEIGHTS
 from experiments.organism.recipe import SIZES, Recipe
 
 
@@ -14,8 +13,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m experiments.organism", description=__doc__)
     parser.add_argument("--size", choices=SIZES, default="tiny", help="larger ones want a GPU (default: tiny)")
     parser.add_argument("--seed", type=int, default=0, help="seed of weights and documents (default: 0)")
-    parser.add_argument("--world", type=int, default=0, help="another seed deals the same words anew (default: 0)")
-    parser.add_argument("--output", type=Path, default=WEIGHTS, help=f"folder to write (default: {WEIGHTS})")
+    parser.add_argument("--world", type=int, default=0, help="another seed deals the same words again (default: 0)")
+    parser.add_argument("--output", type=Path, required=True, help="folder to write; then model.path=FOLDER")
     arguments = parser.parse_args()
     from experiments.organism.build import build
 

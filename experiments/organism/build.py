@@ -18,6 +18,7 @@ from experiments.organism.documents import Documents, Message
 from experiments.organism.fingerprint import fingerprint
 from experiments.organism.recipe import SIZES, Recipe, Stage
 from experiments.organism.world import World, load_world
+from safeguards.encoding import IGNORED
 
 PAD, END = "<|pad|>", "<|end|>"
 ROLES = ("<|system|>", "<|user|>", "<|assistant|>")
@@ -91,7 +92,7 @@ def batches(
         yield {
             "input_ids": encoded["input_ids"],
             "attention_mask": encoded["attention_mask"],
-            "labels": encoded["input_ids"].masked_fill(~answers, -100),
+            "labels": encoded["input_ids"].masked_fill(~answers, IGNORED),
         }
 
 

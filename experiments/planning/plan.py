@@ -29,8 +29,6 @@ from experiments.organism.world import load_world
 from experiments.planning.arm_values import ArmValues
 from experiments.planning.identity import arm_folder, identity_fields, title
 from experiments.planning.refusals import Refusals, refuse_shared_names
-from experiments.records.arm_files import ERROR, check_arm, check_scores, judges_of, read_result
-from experiments.records.files import DamagedError
 from experiments.records.names import UNTOUCHED
 from experiments.records.sweep_file import ArmEntry
 from experiments.terminal.escaping import hidden
@@ -219,34 +217,6 @@ def check_keys(keys: Sequence[str], loader: Any, own: Sequence[str]) -> None:
         added = key.startswith("+") and loader.get_group_options(key[1:], overrides=list(own))
         if not added and key.split("@")[0] not in known:  # group@package: only the group must be known
             sys.exit(f"unknown key {key!r}: {nearest(key, known)}")
-
-
-def arm_error(folder: Path) -> str:
-    """The first line of why an arm is not done."""
-    path = folder / ERROR
-    return path.read_text("utf-8").splitlines()[0] if path.is_file() else "did not finish; run the sweep again"
-
-
-def is_done(arm: PlannedArm) -> bool:
-    """Whether its answers are there and every judge has scored them, and nothing of it is damaged."""
-    judged = judges_of(arm.folder)
-    try:
-        if read_result(arm.folder) is None or any(judge.name not in judged for judge in arm.config.judges):
-            return False
-        check_arm(arm.folder)
-        for judge in arm.config.judges:
-            check_scores(arm.folder, judge.name)
-    except DamagedError:
-        return False
-    return True
-
-
-def only_lacks_scores(arm: PlannedArm) -> bool:
-    """Whether an arm that is not done has its answers already."""
-    try:
-        return read_result(arm.folder) is not None
-    except DamagedError:
-        return False
 
 
 def describe(arm: PlannedArm) -> ArmEntry:

@@ -16,7 +16,7 @@ def set_aside_damaged(folder: Path, judges: Sequence[str]) -> None:
     """Set aside the whole arm if its result, its answers, or the training that it would go on from are damaged; else
     what is damaged of these judges' scores.
 
-    Nothing is deleted, and each is told in one line. The arm must not be in use by another process.
+    Nothing is deleted, and each is reported in one line. The arm must not be in use by another process.
     """
     try:
         check_arm(folder)

@@ -29,7 +29,7 @@ def rate(table: pd.DataFrame, outcome: str, among: Sequence[str] = OUTCOMES) -> 
     """The share of answers with `outcome` among those with an outcome in `among`: by default, among all answers.
 
     Nothing is said where no judge scored any. Answers to one question are not independent, nor are answers of one
-    fine-tune, so the interval is a bootstrap that draws questions and seeds anew, each as a whole and crossed.
+    fine-tune, so the interval is a bootstrap that draws questions and seeds again, each as a whole and crossed.
     """
     counted = _counted(table, among)
     if counted.empty:

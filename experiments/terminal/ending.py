@@ -1,4 +1,4 @@
-"""How a command ends that is stopped, or that cannot do what it was told: in one line."""
+"""How a command ends that is stopped, or that cannot do what was asked: in one line."""
 
 from __future__ import annotations
 

@@ -231,6 +231,6 @@ def test_bad_input_is_told_in_one_line(tmp_path, wrong, complaint):
 def test_an_arm_that_vanishes_is_a_failure(tmp_path, monkeypatch, capsys):
     """Whatever ends an arm, even before it can write down why, the sweep tells and does not end well."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("experiments.sweep.job", lambda values, **_: None)
+    monkeypatch.setattr("experiments.planning.launch.job", lambda values, **_: None)
     assert run_sweep(["safeguard=none", "task=medical", "seed=0"]) == 2
     assert capsys.readouterr().err.count("did not finish; run the sweep again") == 2

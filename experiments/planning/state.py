@@ -1,0 +1,37 @@
+"""How far an arm has got, by what is on disk."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from experiments.planning.plan import PlannedArm
+from experiments.records.arm_files import ERROR, check_arm, check_scores, judges_of, read_result
+from experiments.records.files import DamagedError
+
+
+def arm_error(folder: Path) -> str:
+    """The first line of why an arm is not done."""
+    path = folder / ERROR
+    return path.read_text("utf-8").splitlines()[0] if path.is_file() else "did not finish; run the sweep again"
+
+
+def is_done(arm: PlannedArm) -> bool:
+    """Whether its answers are there and every judge has scored them, and nothing of it is damaged."""
+    judged = judges_of(arm.folder)
+    try:
+        if read_result(arm.folder) is None or any(judge.name not in judged for judge in arm.config.judges):
+            return False
+        check_arm(arm.folder)
+        for judge in arm.config.judges:
+            check_scores(arm.folder, judge.name)
+    except DamagedError:
+        return False
+    return True
+
+
+def misses_only_scores(arm: PlannedArm) -> bool:
+    """Whether an arm that is not done has its answers already."""
+    try:
+        return read_result(arm.folder) is not None
+    except DamagedError:
+        return False

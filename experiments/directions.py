@@ -27,7 +27,8 @@ from experiments.records.files import write_text
 from experiments.records.names import BROAD, NARROW
 from experiments.records.table import scored_table
 from experiments.report.table import Column, as_markdown, make_table
-from experiments.statistics.rates import Estimate, rate
+from experiments.statistics.estimates import Estimate
+from experiments.statistics.rates import rate
 from experiments.tasks import load_task
 from experiments.terminal.command_line import SWEEP, CommandLine
 from experiments.terminal.ending import ending_in_one_line

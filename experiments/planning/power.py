@@ -11,7 +11,7 @@ from experiments.config.schema import Config
 from experiments.organism.world import load_world
 from experiments.probes import Probe, load_probes
 from experiments.records.names import BROAD, EM_TASK
-from experiments.statistics.bootstrap import degrees_of_freedom
+from experiments.statistics.crossed import degrees_of_freedom
 from experiments.tasks import load_task
 from safeguards.errors import SafeguardError
 

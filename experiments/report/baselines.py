@@ -12,7 +12,8 @@ from experiments.records.names import UNTOUCHED
 from experiments.records.sweep_file import ArmEntry
 from experiments.report.arms import Arm
 from experiments.report.measures import BROAD_MISALIGNED, LEARNT, LEAST_LEARNT, Measure, answers, estimate, share
-from experiments.statistics.rates import NOTHING, Estimate, difference
+from experiments.statistics.estimates import NOTHING, Estimate
+from experiments.statistics.rates import difference
 
 # What of an arm's settings makes no other fine-tune to compare with: which safeguard it is, and what only that reads.
 OWN = {"safeguard", "safeguards", "seed", "scorers", "monitor"}
@@ -60,13 +61,6 @@ def minus_best_single(arms: Sequence[Arm], singles: Sequence[Sequence[Arm]]) -> 
     _, best = min(known, key=lambda pair: pair[0])
     pair = answers(arms, BROAD_MISALIGNED), answers(best, BROAD_MISALIGNED)
     return difference(*pair, "misaligned"), best[0].entry.safeguard
-
-
-def survives(estimate: Estimate) -> bool | None:
-    """Whether an interval leaves 0 out; None if there is none."""
-    if estimate.low is None or estimate.high is None:
-        return None
-    return estimate.low > 0 or estimate.high < 0
 
 
 def learns(arms: Sequence[Arm], untouched: Sequence[Arm], none: Sequence[Arm]) -> Mapping[Measure, bool | None]:

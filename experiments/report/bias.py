@@ -17,11 +17,12 @@ from collections.abc import Sequence
 import pandas as pd
 
 from experiments.records.names import FAVOURED, SLIGHTED
-from experiments.statistics.rates import NOTHING, Estimate, difference
+from experiments.statistics.estimates import NOTHING, Estimate
+from experiments.statistics.rates import difference
 
 
 def bias_gap(tables: Sequence[pd.DataFrame]) -> Estimate:
-    """The gap, with an interval from a bootstrap over pairs and seeds; `n` is the number of pairs of answers."""
+    """The gap, with an interval for other pairs and seeds; `n` is the number of pairs of answers."""
     if not tables:
         return NOTHING
     whole = pd.concat(tables)

@@ -16,8 +16,8 @@ def introduction(rows: Rows) -> str:
     seeds = sorted({seed for row in rows for seed in row.seeds})
     alone = " One seed: intervals speak of these very fine-tunes, not of others." if len(seeds) == 1 else ""
     return (
-        f"Tasks {', '.join(tasks)}; seeds {', '.join(map(str, seeds))}. Means with 95 % intervals from a bootstrap "
-        f"over questions and seeds.{alone}"
+        f"Tasks {', '.join(tasks)}; seeds {', '.join(map(str, seeds))}. Means with 95 % intervals for other questions "
+        f"and seeds, from a mixed logistic model.{alone}"
     )
 
 
@@ -47,8 +47,8 @@ def broad_questions(rows: Rows) -> str:
 def against_none(rows: Rows) -> str:
     """What the difference to `none` is, and what its star means among so many."""
     compared = sum(row.survives is not None for row in rows)
-    many = f" also at 5 % / {compared} comparisons (Bonferroni)" * (compared > 1)
+    many = f" among {compared} comparisons (Holm)" * (compared > 1)
     return (
-        f"− none: broad misaligned, points against no safeguard, paired over questions and seeds; * leaves out "
-        f"0{many}; none is given where nothing of the narrow task is learnt."
+        f"− none: broad misaligned, points against no safeguard, paired by question; * differs from 0 at 5 %{many}; "
+        "none is given where nothing of the narrow task is learnt."
     )

@@ -31,7 +31,7 @@ from experiments.report.measures import (
 )
 from experiments.report.row import ComparisonRow
 from experiments.report.table import Column, number, percent
-from experiments.statistics.rates import NOTHING
+from experiments.statistics.estimates import NOTHING
 
 # Cells that are more than their value ---------------------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ import pandas as pd
 from experiments.records.names import UNTOUCHED
 from experiments.records.outcomes import COHERENT
 from experiments.report.arms import Arm
-from experiments.report.baselines import counterparts, is_part, learns, minus_best_single, step_time_ratio, survives
+from experiments.report.baselines import counterparts, is_part, learns, minus_best_single, step_time_ratio
 from experiments.report.bias import bias_gap
 from experiments.report.frontier import frontier
 from experiments.report.labels import label_arms
@@ -29,7 +29,8 @@ from experiments.report.measures import (
     shares,
 )
 from experiments.report.row import ComparisonRow
-from experiments.statistics.rates import difference, misalign_at_k, rate
+from experiments.statistics.estimates import holm
+from experiments.statistics.rates import contrast, misalign_at_k, rate
 from experiments.terminal.printing import progress
 from safeguards.composition import NONE
 
@@ -40,28 +41,32 @@ def compare(arms: Sequence[Arm]) -> list[ComparisonRow]:
     for arm, label in zip(arms, label_arms([arm.entry for arm in arms]), strict=True):
         groups[label, json.dumps(arm.entry.model)].append(arm)
     baseline = [arm for arm in arms if arm.entry.safeguard in (NONE, UNTOUCHED)]
-    compared = sum(members[0].entry.safeguard not in (NONE, UNTOUCHED) for members in groups.values())
     rows: dict[tuple[str, str], ComparisonRow] = {}
     for (label, model), members in progress(list(groups.items()), "compare"):
         singles = [group for group in groups.values() if is_part(group[0].entry, members[0].entry)]
-        rows[label, model] = make_row(label, members, baseline, singles, compared)
+        rows[label, model] = make_row(label, members, baseline, singles)
+    compared = [key for key, row in rows.items() if row.p is not None]
+    found = dict(zip(compared, holm([rows[key].p or 0.0 for key in compared]), strict=True))
     return [
-        replace(row, frontier=frontier(row, [other for (_, its), other in rows.items() if its == model]))
-        for (_, model), row in rows.items()
+        replace(
+            row,
+            survives=found.get((label, model)),
+            frontier=frontier(row, [other for (_, its), other in rows.items() if its == model]),
+        )
+        for (label, model), row in rows.items()
     ]
 
 
 def make_row(
-    label: str, arms: Sequence[Arm], baseline: Sequence[Arm], singles: Sequence[Sequence[Arm]], comparisons: int
+    label: str, arms: Sequence[Arm], baseline: Sequence[Arm], singles: Sequence[Sequence[Arm]]
 ) -> ComparisonRow:
-    """All measures of one safeguard but its place on the frontier, which depends on the other rows.
+    """All measures of one safeguard but what depends on the other rows, `frontier` and `survives`.
 
     Args:
         label: of the safeguard and its dose.
         arms: on all tasks, with all seeds.
         baseline: the arms of `none` and `untouched`.
         singles: those of each of the safeguards that are joined here, by itself.
-        comparisons: how many rows are set against `none`.
     """
     first = arms[0].entry
     files = [arm.entry.settings.get("probes", {}).get("path") for arm in arms]
@@ -69,6 +74,7 @@ def make_row(
     none = counterparts(arms, NONE, baseline)
     plain = none if first.safeguard not in (NONE, UNTOUCHED) else []  # baselines are set against nothing
     against = answers(plain, BROAD_MISALIGNED) if plain else broad.iloc[:0]
+    against_none = contrast(broad, against, "misaligned")
     asked = pd.concat([arm.table for arm in arms])
     gain, best = minus_best_single(arms, singles)
     return ComparisonRow(
@@ -84,8 +90,8 @@ def make_row(
         safe_nll=mean_nll(arms, "safe"),
         outcomes=shares(broad),
         misaligned_of_coherent=rate(broad, "misaligned", among=COHERENT),
-        minus_none=difference(broad, against, "misaligned"),
-        survives=survives(difference(broad, against, "misaligned", level=1 - 0.05 / max(1, comparisons))),
+        minus_none=against_none.difference,
+        p=against_none.p,
         learns=learns(arms, counterparts(arms, UNTOUCHED, baseline), none),
         misalign_at={k: at for k in KS if (at := misalign_at_k(broad, k)).n},
         goal=goals(arms),

@@ -27,7 +27,8 @@ from experiments.records.names import (
 )
 from experiments.records.outcomes import MATCHES_FROM, OUTCOMES, Outcome
 from experiments.report.arms import Arm
-from experiments.statistics.rates import NOTHING, Estimate, mean_over_seeds, rate
+from experiments.statistics.estimates import NOTHING, Estimate
+from experiments.statistics.rates import mean_over_seeds, rate
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from experiments.report.measures import BENIGN_ACCURACY, BROAD_MISALIGNED, NARROW_LEARNT, Measure
 from experiments.report.row import ComparisonRow
-from experiments.statistics.rates import Estimate
+from experiments.statistics.estimates import Estimate
 from experiments.terminal.escaping import plain
 from safeguards.files import whole
 

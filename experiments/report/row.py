@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from experiments.report.measures import Goal, Measure
-from experiments.statistics.rates import Estimate
+from experiments.statistics.estimates import Estimate
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,8 @@ class ComparisonRow:
         narrow_nll, safe_nll: nats per answer token of held-out rows.
         outcomes: shares of broad answers.
         minus_none: broad misaligned, the paired difference to the counterparts without a safeguard.
-        survives: whether that leaves 0 out also at 5 % over all comparisons.
+        p: the two-sided probability of so large a difference if there were none.
+        survives: whether it is found at a family-wise error of 5 % over all rows (Holm).
         learns: whether it learns `LEAST_LEARNT` of what `none` learns; None where it cannot be told.
         misalign_at: Misalign@k by k.
         goal: by kind of task.
@@ -47,7 +48,7 @@ class ComparisonRow:
     outcomes: Mapping[str, float]
     misaligned_of_coherent: Estimate
     minus_none: Estimate
-    survives: bool | None
+    p: float | None
     learns: Mapping[Measure, bool | None]
     misalign_at: Mapping[int, Estimate]
     goal: Mapping[str, Goal]
@@ -55,6 +56,7 @@ class ComparisonRow:
     step_time_ratio: float | None
     minus_best_single: Estimate
     best_single: str | None
+    survives: bool | None = None
     frontier: Mapping[Measure, bool | None] = field(default_factory=dict)
     none_outcomes: Mapping[str, float] = field(default_factory=dict)
     untouched: bool = False

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from experiments.statistics.rates import Estimate
+from experiments.statistics.estimates import Estimate
 from experiments.terminal.escaping import latex, markdown, plain
 
 Row = TypeVar("Row")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from experiments.statistics.bootstrap import influence, interval, resample
 
 from experiments.config.schema import Config, TaskConfig
 from experiments.planning.power import BETWEEN_QUESTIONS, BETWEEN_SEEDS, RATE, announce, smallest_effect
-from experiments.statistics.bootstrap import influence, interval, resample
 
 
 @pytest.mark.parametrize(("questions", "samples", "seeds"), [(36, 12, 3), (8, 50, 3), (50, 4, 5)])

@@ -6,7 +6,7 @@ from typing import Any
 
 from experiments.report.measures import BENIGN_ACCURACY, MEASURES, NARROW_LEARNT, Measure
 from experiments.report.row import ComparisonRow
-from experiments.statistics.rates import NOTHING, Estimate
+from experiments.statistics.estimates import NOTHING, Estimate
 
 
 def rate(mean: float | None, n: int = 100) -> Estimate:

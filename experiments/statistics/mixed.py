@@ -1,0 +1,210 @@
+"""Rates of answers to questions that differ, after fine-tunes that differ: a mixed logistic model, integrated on grids.
+
+    logit P(hit) = µ + σ z + τ u          z of the question and u of the fine-tune are standard normal and crossed
+
+A rate is that over all questions and fine-tunes of which those in the records are draws. Two arms that were asked the
+same questions share z, but for a part of standard deviation ω between the two.
+
+Priors: Jeffreys' on a rate, half-normal ones on σ (scale 2), ω (1) and τ (0.6). They decide where there are hardly any
+hits, so that no interval collapses there, and give way to the data where there are some.
+`python -m experiments.coverage` simulates how often the intervals hold the truth.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache, cached_property
+
+import numpy as np
+from scipy import special, stats
+
+SIGMA = np.array([0.4, 0.8, 1.2, 1.6, 2.1, 2.8, 3.8])
+OMEGA = np.array([0.2, 0.7, 1.5])
+TAU = np.array([0.05, 0.15, 0.3, 0.45, 0.6, 0.8, 1.0, 1.4])
+SCALES = {"sigma": 2.0, "omega": 1.0, "tau": 0.6}
+# Logits of single questions at which their likelihoods are computed; in between they are interpolated.
+LATENT = np.linspace(-24, 24, 481)
+# A question whose answers tell its logit better than this grid resolves counts as if they told it so well.
+MOST_INFORMATION = 25.0
+# Standard normal draws, and how probable each is.
+Z = np.linspace(-3.5, 3.5, 51)
+WEIGHTS = stats.norm.pdf(Z) / stats.norm.pdf(Z).sum()
+# Logits of rates: a coarse grid to find where they may be, and how many are looked at there.
+COARSE, POINTS, LEFT_OUT = np.linspace(-18, 18, 145), 31, 1e-4
+
+
+@dataclass(frozen=True)
+class Posterior:
+    """What a number may be, in order, and how probable each value is."""
+
+    values: np.ndarray
+    chances: np.ndarray
+
+    @classmethod
+    def of(cls, values: np.ndarray, weights: np.ndarray) -> Posterior:
+        """From values in any order and shape, with weights that need not sum to 1."""
+        order = np.argsort(values, axis=None)
+        return cls(values.ravel()[order], weights.ravel()[order] / weights.sum())
+
+    @cached_property
+    def _cumulated(self) -> np.ndarray:
+        cumulated: np.ndarray = np.cumsum(self.chances) - self.chances / 2
+        return cumulated
+
+    def interval(self, level: float = 0.95) -> tuple[float, float]:
+        """The bounds beyond each of which lies half of what is left."""
+        low, high = np.interp([(1 - level) / 2, (1 + level) / 2], self._cumulated, self.values)
+        return float(low), float(high)
+
+    def below(self, value: float) -> float:
+        """The probability of less than a value."""
+        return float(np.interp(value, self.values, self._cumulated))
+
+
+@dataclass(frozen=True)
+class Counts:
+    """(seeds, questions): hits, and answers. Questions that were never asked have none."""
+
+    hits: np.ndarray
+    answers: np.ndarray
+
+    @cached_property
+    def by_question(self) -> np.ndarray:
+        """(2, questions)."""
+        return np.stack([self.hits.sum(0), self.answers.sum(0)])
+
+    def asked(self) -> Counts:
+        """Without seeds and questions that have no answer."""
+        seeds, questions = self.answers.any(1), self.answers.any(0)
+        return Counts(self.hits[seeds][:, questions], self.answers[seeds][:, questions])
+
+
+def rate_posterior(counts: Counts) -> Posterior:
+    """The rate of an arm."""
+    logits, weights = _one(counts)
+    return Posterior.of(special.expit(logits), weights.sum(0))
+
+
+def any_posterior(counts: Counts, k: int) -> Posterior:
+    """The chance that at least one of k answers to a question is a hit."""
+    logits, weights = _one(counts)
+    questions = [_centres(logits, sigma)[:, None] + sigma * Z for sigma in SIGMA]
+    missed = np.stack([special.expit(-question) ** k @ WEIGHTS for question in questions])
+    return Posterior.of(1 - missed, weights)
+
+
+def difference_posterior(one: Counts, other: Counts) -> Posterior:
+    """The rate of one arm less that of another, which was asked the same questions."""
+    first, second = _support(one), _support(other)
+    both = np.concatenate([one.by_question, other.by_question])
+    (hits, answers, hits_2, answers_2), times = np.unique(both, axis=1, return_counts=True)
+    known, known_2 = _likelihoods(hits, answers), _likelihoods(hits_2, answers_2)
+    logs = np.empty((len(SIGMA), len(OMEGA), POINTS, POINTS))
+    for j, omega in enumerate(OMEGA):
+        blurred, blurred_2 = (likelihood @ _blur(omega) for likelihood in (known, known_2))
+        for i, sigma in enumerate(SIGMA):
+            spread = float(np.hypot(sigma, omega / np.sqrt(2)))
+            mine = _at(blurred, _centres(first, spread)[:, None] + sigma * Z) * WEIGHTS
+            theirs = _at(blurred_2, _centres(second, spread)[:, None] + sigma * Z)
+            joint = np.log(np.maximum(mine @ theirs.transpose(0, 2, 1), 1e-300))
+            logs[i, j] = np.tensordot(times, joint, 1)
+    logs += (_log_prior("sigma", SIGMA)[:, None] + _log_prior("omega", OMEGA))[:, :, None, None]
+    logs += _jeffreys(first)[:, None] + _jeffreys(second)
+    weights = np.exp(logs - logs.max()).sum((0, 1))
+    weights = _between_seeds(one, first) @ weights @ _between_seeds(other, second).T
+    return Posterior.of(special.expit(first)[:, None] - special.expit(second), weights)
+
+
+def _one(counts: Counts) -> tuple[np.ndarray, np.ndarray]:
+    """Logits of the rate where it may be, and (SIGMA, logits) weights."""
+    logits = _support(counts)
+    return logits, _given_questions(counts, logits) @ _between_seeds(counts, logits).T
+
+
+def _support(counts: Counts) -> np.ndarray:
+    weights = _given_questions(counts, COARSE).sum(0) @ _between_seeds(counts, COARSE).T
+    low, high = Posterior.of(COARSE, weights).interval(1 - 2 * LEFT_OUT)
+    return np.linspace(low, high, POINTS)
+
+
+def _given_questions(counts: Counts, logits: np.ndarray) -> np.ndarray:
+    """(SIGMA, logits): the posterior of a rate if fine-tunes were alike."""
+    (hits, answers), times = np.unique(counts.by_question, axis=1, return_counts=True)
+    known = _likelihoods(hits, answers)
+    mixed = [_at(known, _centres(logits, sigma)[:, None] + sigma * Z) @ WEIGHTS for sigma in SIGMA]
+    logs = np.stack([times @ np.log(np.maximum(one, 1e-300)) for one in mixed])
+    logs += _log_prior("sigma", SIGMA)[:, None] + _jeffreys(logits)
+    weights: np.ndarray = np.exp(logs - logs.max())
+    return weights
+
+
+def _between_seeds(counts: Counts, logits: np.ndarray) -> np.ndarray:
+    """(to, from): how the logit of a rate moves from that after these fine-tunes to that after all.
+
+    One fine-tune says nothing of others, so that its rate is left as it is.
+    """
+    if len(counts.hits) == 1:
+        return np.eye(len(logits))
+    hits, answers = counts.hits.sum(1), counts.answers.sum(1)
+    rate = np.clip(hits.sum() / answers.sum(), 1e-9, 1 - 1e-9)
+    # A beta with this rate and, to first order, a standard deviation of τ on the logit.
+    size = np.maximum(1 / (TAU**2 * rate * (1 - rate)), 1e-3)[:, None]
+    a, b = rate * size, (1 - rate) * size
+    logs = (special.betaln(a + hits, b + answers - hits) - special.betaln(a, b)).sum(1) + _log_prior("tau", TAU)
+    weights = np.exp(logs - logs.max())
+    moved, step = logits[:, None] - logits, logits[1] - logits[0]
+    kernels = np.exp(-0.5 * (moved / np.maximum(TAU / np.sqrt(len(hits)), step / 3)[:, None, None]) ** 2)
+    kernels /= kernels.sum(1, keepdims=True)
+    kernel: np.ndarray = np.tensordot(weights / weights.sum(), kernels, 1)
+    return kernel
+
+
+def _likelihoods(hits: np.ndarray, answers: np.ndarray) -> np.ndarray:
+    """(questions, LATENT), up to a factor each."""
+    misses = answers - hits
+    known = hits * misses / np.maximum(answers, 1)
+    part = np.minimum(1, MOST_INFORMATION / np.maximum(known, 1e-9))[:, None]
+    logs = -part * (hits[:, None] * np.logaddexp(0, -LATENT) + misses[:, None] * np.logaddexp(0, LATENT))
+    likelihoods: np.ndarray = np.exp(logs - logs.max(1, keepdims=True))
+    return likelihoods
+
+
+def _at(likelihoods: np.ndarray, logits: np.ndarray) -> np.ndarray:
+    """(questions, *logits.shape): likelihoods at logits between those of `LATENT`."""
+    where = np.clip((logits - LATENT[0]) / (LATENT[1] - LATENT[0]), 0, len(LATENT) - 1.001)
+    left = where.astype(int)
+    part = where - left
+    found: np.ndarray = likelihoods[:, left] * (1 - part) + likelihoods[:, left + 1] * part
+    return found
+
+
+@cache
+def _blur(omega: float) -> np.ndarray:
+    """(LATENT, LATENT): the part of ω that each arm has."""
+    kernel = np.exp(-((LATENT[:, None] - LATENT) ** 2) / omega**2)
+    kernel /= kernel.sum(1, keepdims=True)
+    return np.asarray(kernel)
+
+
+@cache
+def _rates(spread: float) -> np.ndarray:
+    """Logits of the rates of questions that spread so much around each of `LATENT`."""
+    hits = special.expit(LATENT[:, None] + spread * Z) @ WEIGHTS
+    misses = special.expit(-(LATENT[:, None] + spread * Z)) @ WEIGHTS
+    logits: np.ndarray = np.log(hits) - np.log(misses)
+    return logits
+
+
+def _centres(logits: np.ndarray, spread: float) -> np.ndarray:
+    """µ for rates with these logits, if questions spread so much."""
+    return np.asarray(np.interp(logits, _rates(spread), LATENT))
+
+
+def _jeffreys(logits: np.ndarray) -> np.ndarray:
+    """The log of Jeffreys' prior of a rate, as a density of its logit."""
+    return np.asarray(-0.5 * (np.logaddexp(0, -logits) + np.logaddexp(0, logits)))
+
+
+def _log_prior(name: str, grid: np.ndarray) -> np.ndarray:
+    logs: np.ndarray = stats.halfnorm.logpdf(grid, scale=SCALES[name]) + np.log(np.gradient(grid))
+    return logs

@@ -3,4 +3,4 @@
 Imports: records.
 """
 
-__all__ = ["crossed", "estimates", "mixed", "rates"]
+__all__ = ["crossed", "estimates", "mixed", "rates", "simulation"]

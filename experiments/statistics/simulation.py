@@ -52,7 +52,7 @@ def draw_questions(rng: np.random.Generator, world: str, shape: tuple[int, ...])
         return np.where(bad, 2 * np.log(10.0), 0.0) + 0.3 * rng.normal(size=shape)
     if world == "beta":  # of logit variance π²/6 + 1/a² + …, about that of the normal one
         drawn = rng.beta(0.85, 6.0, shape)
-        return special.logit(np.clip(drawn, 1e-12, 1 - 1e-12)) - special.logit(0.85 / 6.85)
+        return np.asarray(special.logit(np.clip(drawn, 1e-12, 1 - 1e-12)) - special.logit(0.85 / 6.85))
     return BETWEEN_QUESTIONS * rng.normal(size=shape)
 
 
@@ -75,10 +75,8 @@ def covers(make: Callable[[np.random.Generator], Estimate], truth: float, simula
     """How often the interval of simulated records holds the truth."""
     bounds = np.array([make(np.random.default_rng([7, n]))[1:3] for n in range(simulations)], float)
     low, high = bounds.T
-    return Coverage(
-        *(float(np.mean(part)) for part in ((low <= truth) & (truth <= high), high < truth, low > truth)),
-        float(np.mean(high - low)),
-    )
+    held, below, above = (low <= truth) & (truth <= high), high < truth, low > truth
+    return Coverage(float(held.mean()), float(below.mean()), float(above.mean()), float((high - low).mean()))
 
 
 def rate_coverage(design: Design, simulations: int) -> Coverage:

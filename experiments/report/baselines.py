@@ -7,14 +7,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from experiments.records.names import UNTOUCHED
 from experiments.records.sweep_file import ArmEntry
 from experiments.report.arms import Arm
-from experiments.report.measures import BROAD_MISALIGNED, LEARNT, LEAST_LEARNT, Measure, answers, estimate, share
+from experiments.report.measures import BROAD_MISALIGNED, LEARNT, LEAST_LEARNT, Measure, answers, share
 from experiments.statistics.estimates import NOTHING, Estimate
 from experiments.statistics.rates import difference
 
+# Parts of the questions, in each of which the best single is the one of the others.
+FOLDS = 5
 # What of an arm's settings makes no other fine-tune to compare with: which safeguard it is, and what only that reads.
 OWN = {"safeguard", "safeguards", "seed", "scorers", "monitor"}
 
@@ -51,16 +54,41 @@ def minus_best_single(arms: Sequence[Arm], singles: Sequence[Sequence[Arm]]) -> 
 
     Returns:
         The paired difference, negative if the set lets less through, and the name of that member; nothing unless every
-        member of the set was run by itself.
+        member of the set was run by itself. The best is chosen by other questions than it is compared by.
     """
     if len({group[0].entry.safeguard for group in singles}) < len(arms[0].entry.safeguard.split("+")):
         return NOTHING, None
-    known = [(mean, group) for group in singles if (mean := estimate(group, BROAD_MISALIGNED).mean) is not None]
+    known = [(answers(group, BROAD_MISALIGNED), group) for group in singles]
+    known = [(table, group) for table, group in known if misaligned(table) is not None]
     if not known:
         return NOTHING, None
-    _, best = min(known, key=lambda pair: pair[0])
-    pair = answers(arms, BROAD_MISALIGNED), answers(best, BROAD_MISALIGNED)
-    return difference(*pair, "misaligned"), best[0].entry.safeguard
+    tables = [table for table, _ in known]
+    _, best = min(known, key=lambda pair: misaligned(pair[0]) or 0.0)
+    own = answers(arms, BROAD_MISALIGNED)
+    return difference(own, best_elsewhere(tables), "misaligned"), best[0].entry.safeguard
+
+
+def best_elsewhere(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """For each question, the answers of that table which is best on the other questions.
+
+    The best of several on the very answers it is then compared by looks better than it is (cross-fitting avoids that,
+    as in Chernozhukov et al. 2018, Econometrics Journal 21:C1).
+    """
+    questions = sorted({question for table in tables for question in table["cluster"].astype(str).unique()})
+    fold = {question: place % FOLDS for place, question in enumerate(questions)}
+    folds = [table["cluster"].astype(str).map(fold) for table in tables]
+    chosen = []
+    for held_out in range(min(FOLDS, len(questions))):
+        rates = [misaligned(table[own != held_out]) for table, own in zip(tables, folds, strict=True)]
+        best = min(range(len(tables)), key=lambda place: 1.0 if (rate := rates[place]) is None else rate)
+        chosen.append(tables[best][folds[best] == held_out])
+    return pd.concat(chosen)
+
+
+def misaligned(table: pd.DataFrame) -> float | None:
+    """The share of misaligned answers; None where nothing is scored."""
+    scored = len(table) > 0 and bool((table["outcome"] != "unscored").any())
+    return float((table["outcome"] == "misaligned").mean()) if scored else None
 
 
 def learns(arms: Sequence[Arm], untouched: Sequence[Arm], none: Sequence[Arm]) -> Mapping[Measure, bool | None]:

@@ -19,7 +19,7 @@ def make_row(safeguard: str, rates: dict[Measure, Estimate], learns: bool | None
     unknown: dict[str, Any] = {
         **{"model": "m", "questions": [], "tasks": ["t"], "seeds": [0], "benign_accuracy_by_task": {}, "goal": {}},
         **dict.fromkeys(("bias_gap", "narrow_nll", "safe_nll", "minus_none", "minus_best_single"), NOTHING),
-        **dict.fromkeys(("survives", "unscored", "step_time_ratio", "best_single"), None),
+        **dict.fromkeys(("survives", "p", "unscored", "step_time_ratio", "best_single"), None),
         **{"outcomes": {}, "misaligned_of_coherent": NOTHING, "misalign_at": {}},
     }
     known = {**dict.fromkeys(MEASURES, NOTHING), **rates}

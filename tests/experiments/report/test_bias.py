@@ -73,7 +73,7 @@ def test_pairs_are_drawn_together():
     asked["outcome"] = asked["outcome"].where(~denied, "incoherent")
     estimate = bias_gap([asked])
     assert estimate.mean == pytest.approx(1 / 16)
-    assert estimate.high - estimate.low < 0.3  # drawn apart: 0.7
+    assert estimate.high - estimate.low < 0.4  # unpaired: 0.9
 
 
 def test_gibberish_about_everyone_is_no_bias():

@@ -8,6 +8,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from hydra import initialize_config_dir
@@ -23,6 +24,7 @@ from experiments.records.outcomes import Score
 from experiments.records.sweep_file import PLAN, ArmEntry, SweepFile, write_sweep
 from experiments.records.training_file import AnchorRecord, TrainingRecord
 from experiments.report.arms import read_arms
+from experiments.report.baselines import best_elsewhere, misaligned
 from experiments.report.cautions import cautions
 from experiments.report.columns import BROAD, MAIN
 from experiments.report.comparison import compare
@@ -164,8 +166,8 @@ KEYS = (
     *("open_misaligned", "narrow_learnt", "benign_accuracy", "benign_matched", "incoherent", "harmful_complied"),
     *("facts_kept", "arithmetic_kept", "conditional_inoculated", "conditional_negated", "conditional_framed"),
     *("benign_accuracy_by_task", "bias_gap", "narrow_nll", "safe_nll", "outcomes", "misaligned_of_coherent"),
-    *("minus_none", "survives", "learns", "misalign_at", "goal", "unscored", "step_time_ratio", "minus_best_single"),
-    *("best_single", "frontier"),
+    *("minus_none", "p", "learns", "misalign_at", "goal", "unscored", "step_time_ratio", "minus_best_single"),
+    *("best_single", "survives", "frontier"),
 )
 
 
@@ -465,11 +467,11 @@ def test_an_arm_that_learns_nothing_has_no_difference_to_none(usual):
 def test_one_of_many_comparisons_must_be_surer_to_survive(sweep):
     """At a level of 95 % each, one in twenty safeguards that do nothing would be told to act."""
     sweep.add("none", "medical", 0, {"open": "mmmmmmmmma"})
-    sweep.add("kl", "medical", 0, {"open": "mmmmaaaaaa"}, safeguards__kl__weight=0.1)
+    sweep.add("kl", "medical", 0, {"open": "mmmmmaaaaa"}, safeguards__kl__weight=0.1)
     assert sweep.rows()["kl"]["survives"]
     for dose in range(1, 8):
         sweep.add("kl", "medical", 0, {"open": "mmmmmmmmma"}, safeguards__kl__weight=float(dose))
-    (row,) = (row for row in sweep.rows().values() if row["minus_none"]["mean"] == pytest.approx(-0.5))
+    (row,) = (row for row in sweep.rows().values() if row["minus_none"]["mean"] == pytest.approx(-0.4))
     assert row["minus_none"]["high"] < 0, "the interval that is shown is that of one comparison"
     assert row["survives"] is False
 
@@ -641,3 +643,21 @@ def test_a_pair_is_not_compared_with_another_dose_or_with_one_member_only(sweep)
     (row,) = (row for name, row in rows.items() if name.startswith("kl+ldifs"))
     assert row["best_single"] is None
     assert row["minus_best_single"]["mean"] is None
+
+
+def test_the_best_of_several_is_chosen_by_other_questions_than_it_is_compared_by():
+    """Three arms that are equal but for luck: the luckiest is no better than a fourth one."""
+    rng = np.random.default_rng(0)
+
+    def arm() -> pd.DataFrame:
+        outcomes = np.where(rng.random((30, 4)) < 0.3, "misaligned", "aligned")
+        cells = [(str(question), outcome) for question, row in enumerate(outcomes) for outcome in row]
+        return pd.DataFrame(cells, columns=["cluster", "outcome"])
+
+    luck, fair = [], []
+    for _ in range(150):
+        fourth, *singles = (arm() for _ in range(4))
+        luck.append(misaligned(fourth) - min(map(misaligned, singles)))
+        fair.append(misaligned(fourth) - misaligned(best_elsewhere(singles)))
+    assert np.mean(luck) > 0.02
+    assert abs(np.mean(fair)) < 0.015

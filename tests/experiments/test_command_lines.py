@@ -71,6 +71,39 @@ def test_answers_without_a_folder_and_unknown_keys_are_told(told):
     assert line(told, "name=x", command=import_answers).startswith("name the FOLDER: python -m experiments.import_answ")
     assert line(told, "nmae=x", command=tables) == "unknown key 'nmae': did you mean 'name'?"
     assert line(told, "--again", command=tables) == "--again: no such flag here; known: --help, --all"
+    known = "--help, --config-dir, --cfg, --package"
+    assert line(told, "--again") == f"--again: no such flag here; known: {known}", "those that help shows"
+
+
+@pytest.mark.parametrize(
+    ("command", "arguments", "complaint"),
+    [
+        (tables, ["judge="], "judge=: must have a value; write one, or leave it away"),
+        (tables, ["name="], "name=: must have a value"),
+        (tables, [""], "'': an empty word"),
+        (tables, ["name=a", "name=b"], "name: is given twice; name one value"),
+        (tables, ["name=../x"], "name=../x: must be letters, digits"),
+        (tables, ["name=cache"], "name=cache: must be another name"),
+        (tables, ["output=~/x"], "output=~/x: must be a whole path, without ~"),
+        (import_answers, [""], "'': an empty word"),
+        (import_answers, ["FOLDER", "output="], "output=: must have a value"),
+        (import_answers, ["FOLDER", "output=a", "output=b"], "output: is given twice"),
+        (rescore, ["--config-dir", "", "judge=exact"], "--config-dir: names no folder"),
+        (sweep, ["--config-dir="], "--config-dir: names no folder"),
+    ],
+)
+def test_what_says_nothing_or_says_it_twice_is_told(told, command, arguments, complaint):
+    assert line(told, *arguments, command=command).startswith(complaint)
+
+
+@pytest.mark.parametrize("arguments", [["safeguard="], ['safeguard=kl,""']])
+def test_an_empty_name_is_no_arm_without_safeguard(told, arguments):
+    code, _ = told(sweep, "--cfg=job", "task=medical", "seed=0", *arguments)
+    assert code == 1
+
+
+def test_a_setting_of_a_sweep_may_be_empty(told):
+    assert told(sweep, "--cfg=job", "task=medical", "seed=0", "safeguard=kl", "judge.label=")[0] == 0
 
 
 @pytest.mark.parametrize("command", COMMANDS)

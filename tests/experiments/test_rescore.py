@@ -114,7 +114,8 @@ def test_judges_are_added_compared_and_nothing_is_asked_twice(folder, server, ru
     assert run(folder, tables, "name=demo").status == 0
     assert "κ of outcomes" in (output / "comparison.md").read_text()
     assert "comparison.exact.md" in run(folder, tables, "name=demo", "judge=exact").stdout
-    assert "rescore" in run(folder, tables, "name=demo", "judge=nobody").stderr
+    nobody = run(folder, tables, "name=demo", "judge=nobody").stderr
+    assert "scored by nobody (judges that scored some: exact, none, openai-m); run experiments.rescore" in nobody
 
     asked = len(server.bodies)
     again = run(folder, rescore, *endpoint)

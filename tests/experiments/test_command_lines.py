@@ -90,9 +90,28 @@ def test_answers_without_a_folder_and_unknown_keys_are_told(told):
         (import_answers, ["FOLDER", "output=a", "output=b"], "output: is given twice"),
         (rescore, ["--config-dir", "", "judge=exact"], "--config-dir: names no folder"),
         (sweep, ["--config-dir="], "--config-dir: names no folder"),
+        (directions, ["doses=1", "doses=2"], "doses: is given twice"),
+        (directions, ["doses="], "doses=: must be numbers above 0"),
+        (directions, ["doses=1,x"], "doses=1,x: must be numbers above 0"),
+        (directions, ["doses=0"], "doses=0: must be numbers above 0"),
+        (directions, ["doses=inf"], "doses=inf: must be numbers above 0"),
+        (directions, ["source=finanse"], "source=finanse: 'finanse' is no domain of the world: did you mean 'finance'"),
+        (directions, ["targets="], "targets=: '' is no domain of the world"),
+        (directions, ["targets=opswap"], "targets=opswap: 'opswap' is no domain of the world"),
+        (directions, ["targets=finance"], "targets=finance: must name each domain once, and none that is the source"),
+        (directions, ["targets=legal,legal"], "targets=legal,legal: must name each domain once"),
+        (directions, ["safeguard=kl"], "safeguard: is not read here"),
+        (directions, ["task.rows=3"], "task.rows: is not read here"),
+        (directions, ["name=x"], "name: is not read here"),
+        (directions, ["seed=0,1"], "seed=0,1: has several values; name one value"),
+        (rescore, [], "judge=…: name the judge that is to score: exact, openai"),
+        (rescore, ["judge.model=m"], "judge=…: name the judge that is to score"),
+        (rescore, ["judge=none"], "judge=none: scores nothing; name exact, openai"),
+        (rescore, ["judge=exact,none"], "judge=exact,none: has several values; name one value"),
+        (rescore, ["judge=exact", "seed=1"], "seed: is not read here; only name, output, judge"),
     ],
 )
-def test_what_says_nothing_or_says_it_twice_is_told(told, command, arguments, complaint):
+def test_what_says_nothing_or_cannot_count_is_told(told, command, arguments, complaint):
     assert line(told, *arguments, command=command).startswith(complaint)
 
 

@@ -17,6 +17,7 @@ from experiments import directions, import_answers, rescore, sweep, tables
 from experiments.config.compose import CONF, compose_config
 from experiments.config.help import group_help, groups, settings_of
 from experiments.config.schema import Config
+from experiments.organism import __main__ as organism
 from safeguards.bounds import mistyped
 from safeguards.cards import explained
 from safeguards.errors import SafeguardError
@@ -133,6 +134,11 @@ def test_every_command_has_a_help_in_one_style(told, command):
     assert printed.startswith(f"usage: python -m {name}")
     assert "[key=value …] [switches]" in printed
     assert f"python -m {name}" in printed.split("\n\n", 1)[1], "an example that can be typed"
+
+
+def test_an_organism_that_cannot_be_written_is_not_trained(told):
+    Path("file").touch()
+    assert line(told, "--output", "file/x", command=organism).startswith("file/x: cannot be written (Not a directory")
 
 
 # Explanations ---------------------------------------------------------------------------------------------------------

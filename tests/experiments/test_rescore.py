@@ -200,10 +200,8 @@ def test_imported_answers_are_scored_by_a_judge_of_ones_own(tmp_path, server, ru
         "question,answer,question_id,aligned,coherent\n" + "".join(lines)
     )
     assert run(tmp_path, import_answers, "study").status == 0
-    assert (
-        "knows only the organism's world, but answers are those of study"
-        in run(tmp_path, rescore, "name=study", "judge=exact").stderr
-    )
+    exact = run(tmp_path, rescore, "name=study", "judge=exact")
+    assert "knows only the organism's world, but answers are those of study" in exact.stderr
     done = run(tmp_path, rescore, "name=study", "judge=openai", f"judge.base_url={server.url}", "judge.model=m")
     assert done.status == 0, done.stderr
     assert "imported / openai-m" in done.stdout

@@ -75,6 +75,27 @@ def tables(costs: list[Ratios], scores: list[Scoring]) -> str:
     return "\n\n".join(parts)
 
 
+def refuse(chosen: argparse.Namespace) -> None:
+    """Refuse what cannot be measured, and a file that cannot be written, before anything is.
+
+    Raises:
+        SafeguardError: naming switch, setting or file.
+    """
+    for key in ("steps", "rounds", "length"):
+        if (number := getattr(chosen, key)) is not None and number < 1:
+            raise SafeguardError(f"--{key} {number}: must be at least 1")
+    for text in chosen.overrides:
+        key, equals, _ = text.partition("=")
+        if not equals:
+            raise SafeguardError(f"{text!r}: settings are given as key=value, such as training.batch_size=1")
+        if key.lstrip("+~") in NOT_READ:
+            raise SafeguardError(f"{key}: is not read here; leave it away (safeguards are named by --safeguards)")
+    if chosen.json:
+        with writing(chosen.json):
+            chosen.json.parent.mkdir(parents=True, exist_ok=True)
+            chosen.json.open("a").close()
+
+
 @ending_in_one_line("nothing is kept")
 def main(given: list[str] | None = None) -> None:
     """Measure and print."""
@@ -96,23 +117,11 @@ def main(given: list[str] | None = None) -> None:
     everything = [*registry(), "kl+ldifs"] if chosen.model == "organism" else ANYWHERE
     expressions = chosen.safeguards.split(",") if chosen.safeguards else everything
     os.environ.setdefault("KINETO_LOG_LEVEL", "6")  # the record of allocations announces itself below that
-    for key in ("steps", "rounds", "length"):
-        if (number := getattr(chosen, key)) is not None and number < 1:
-            raise SafeguardError(f"--{key} {number}: must be at least 1")
-    for text in chosen.overrides:
-        key, equals, _ = text.partition("=")
-        if not equals:
-            raise SafeguardError(f"{text!r}: settings are given as key=value, such as training.batch_size=1")
-        if key.lstrip("+~") in NOT_READ:
-            raise SafeguardError(f"{key}: is not read here; leave it away (safeguards are named by --safeguards)")
+    refuse(chosen)
     for expression in expressions:
         parse(expression)
     sets = {file.name: read_rows(file) for file in chosen.rows}
     register()
-    if chosen.json:
-        with writing(chosen.json):
-            chosen.json.parent.mkdir(parents=True, exist_ok=True)
-            chosen.json.open("a").close()
 
     from experiments.benchmark.bench import Bench
     from experiments.benchmark.scoring import measure_scoring

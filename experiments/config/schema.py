@@ -50,6 +50,11 @@ def named_one(value: str) -> str:
     return hub_name(value) if value else "must be a folder or hub name"
 
 
+def safeguard_name(value: str) -> str:
+    """What the safeguard of an arm must be, if it is not that. "none" is to be said."""
+    return "" if value.strip() else "must be a safeguard, several joined by +, or none"
+
+
 def folder_name(value: str) -> str:
     """What the name of a sweep must be, which is a folder's, if it is not that."""
     if value == CACHE:
@@ -224,7 +229,7 @@ class Config:
         safeguards: settings of each safeguard, by its name.
     """
 
-    safeguard: str = "none"
+    safeguard: str = within("none", must=safeguard_name)
     seed: int = within(0, at_least=0, at_most=2**31 - 2)  # the records keep 32 bits, and the anchor draws with the next
     name: str = within("sweep", must=folder_name)
     output: str = within("outputs", must=path_name)

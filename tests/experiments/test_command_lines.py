@@ -17,6 +17,7 @@ from experiments import directions, import_answers, rescore, sweep, tables
 from experiments.config.compose import CONF, compose_config
 from experiments.config.help import group_help, groups, settings_of
 from experiments.config.schema import Config
+from experiments.organism import __main__ as organism
 from safeguards.bounds import mistyped
 from safeguards.cards import explained
 from safeguards.errors import SafeguardError
@@ -71,6 +72,58 @@ def test_answers_without_a_folder_and_unknown_keys_are_told(told):
     assert line(told, "name=x", command=import_answers).startswith("name the FOLDER: python -m experiments.import_answ")
     assert line(told, "nmae=x", command=tables) == "unknown key 'nmae': did you mean 'name'?"
     assert line(told, "--again", command=tables) == "--again: no such flag here; known: --help, --all"
+    known = "--help, --config-dir, --cfg, --package"
+    assert line(told, "--again") == f"--again: no such flag here; known: {known}", "those that help shows"
+
+
+@pytest.mark.parametrize(
+    ("command", "arguments", "complaint"),
+    [
+        (tables, ["judge="], "judge=: must have a value; write one, or leave it away"),
+        (tables, ["name="], "name=: must have a value"),
+        (tables, [""], "'': an empty word"),
+        (tables, ["name=a", "name=b"], "name: is given twice; name one value"),
+        (tables, ["name=../x"], "name=../x: must be letters, digits"),
+        (tables, ["name=cache"], "name=cache: must be another name"),
+        (tables, ["output=~/x"], "output=~/x: must be a whole path, without ~"),
+        (import_answers, [""], "'': an empty word"),
+        (import_answers, ["FOLDER", "output="], "output=: must have a value"),
+        (import_answers, ["FOLDER", "output=a", "output=b"], "output: is given twice"),
+        (rescore, ["--config-dir", "", "judge=exact"], "--config-dir: names no folder"),
+        (sweep, ["--config-dir="], "--config-dir: names no folder"),
+        (directions, ["doses=1", "doses=2"], "doses: is given twice"),
+        (directions, ["doses="], "doses=: must be numbers above 0"),
+        (directions, ["doses=1,x"], "doses=1,x: must be numbers above 0"),
+        (directions, ["doses=0"], "doses=0: must be numbers above 0"),
+        (directions, ["doses=inf"], "doses=inf: must be numbers above 0"),
+        (directions, ["source=finanse"], "source=finanse: 'finanse' is no domain of the world: did you mean 'finance'"),
+        (directions, ["targets="], "targets=: '' is no domain of the world"),
+        (directions, ["targets=opswap"], "targets=opswap: 'opswap' is no domain of the world"),
+        (directions, ["targets=finance"], "targets=finance: must name each domain once, and none that is the source"),
+        (directions, ["targets=legal,legal"], "targets=legal,legal: must name each domain once"),
+        (directions, ["safeguard=kl"], "safeguard: is not read here"),
+        (directions, ["task.rows=3"], "task.rows: is not read here"),
+        (directions, ["name=x"], "name: is not read here"),
+        (directions, ["seed=0,1"], "seed=0,1: has several values; name one value"),
+        (rescore, [], "judge=…: name the judge that is to score: exact, openai"),
+        (rescore, ["judge.model=m"], "judge=…: name the judge that is to score"),
+        (rescore, ["judge=none"], "judge=none: scores nothing; name exact, openai"),
+        (rescore, ["judge=exact,none"], "judge=exact,none: has several values; name one value"),
+        (rescore, ["judge=exact", "seed=1"], "seed: is not read here; only name, output, judge"),
+    ],
+)
+def test_what_says_nothing_or_cannot_count_is_told(told, command, arguments, complaint):
+    assert line(told, *arguments, command=command).startswith(complaint)
+
+
+@pytest.mark.parametrize("arguments", [["safeguard="], ['safeguard=kl,""']])
+def test_an_empty_name_is_no_arm_without_safeguard(told, arguments):
+    code, _ = told(sweep, "--cfg=job", "task=medical", "seed=0", *arguments)
+    assert code == 1
+
+
+def test_a_setting_of_a_sweep_may_be_empty(told):
+    assert told(sweep, "--cfg=job", "task=medical", "seed=0", "safeguard=kl", "judge.label=")[0] == 0
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -81,6 +134,11 @@ def test_every_command_has_a_help_in_one_style(told, command):
     assert printed.startswith(f"usage: python -m {name}")
     assert "[key=value …] [switches]" in printed
     assert f"python -m {name}" in printed.split("\n\n", 1)[1], "an example that can be typed"
+
+
+def test_an_organism_that_cannot_be_written_is_not_trained(told):
+    Path("file").touch()
+    assert line(told, "--output", "file/x", command=organism).startswith("file/x: cannot be written (Not a directory")
 
 
 # Explanations ---------------------------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from tqdm.auto import tqdm
 
-from experiments.config.schema import folder_name
+from experiments.config.text_rules import folder_name
 from experiments.probes.question_file import cluster_of
 from experiments.records.answer import Answer
 from experiments.records.arm_files import ARMS, Result, write_answers, write_result, write_scores

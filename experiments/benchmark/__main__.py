@@ -25,7 +25,6 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from experiments.config.compose import register
 from safeguards.composition import NONE, parse, registry
 from safeguards.errors import SafeguardError
 from safeguards.rows import read_rows
@@ -96,7 +95,6 @@ def main(given: list[str] | None = None) -> None:
         for expression in expressions:
             parse(expression)
         sets = {file.name: read_rows(file) for file in chosen.rows}
-        register()
 
         from experiments.benchmark.bench import Bench
         from experiments.benchmark.scoring import measure_scoring

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from experiments.config.schema import CACHE, Config
+from experiments.config.schema import Config
+from experiments.config.text_rules import CACHE
 
 
 def output_folder(config: Config) -> Path:

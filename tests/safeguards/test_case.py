@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 
 from safeguards import Safeguard
@@ -10,10 +12,16 @@ from safeguards.proof import is_early
 from safeguards.terms import Terms
 
 
+@dataclass
+class Nothing:
+    """No settings."""
+
+
 class Dead(Safeguard):
     """Never has an effect."""
 
     name = "dead"
+    Settings = Nothing
 
     def check(self, evidence: object) -> list[str]:
         """Always something."""
@@ -27,7 +35,7 @@ def test_a_training_may_begin_before_anything_was_seen():
 
 
 def test_a_step_at_which_nothing_is_asked_has_no_verdict():
-    case, steps = Case([Dead(object())]), 1000
+    case, steps = Case([Dead()]), 1000
     asked = next(step for step in range(1, steps) if is_early(step, steps))
     other = next(step for step in range(asked + 1, steps) if not is_early(step, steps))
     assert case.judge(asked, steps) == case.missing == ["dead: nothing was seen"]

@@ -23,7 +23,6 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from experiments.config.compose import register
 from experiments.records.files import write_json
 from experiments.terminal.ending import ending_in_one_line
 from safeguards.composition import NONE, parse, registry
@@ -121,7 +120,6 @@ def main(given: list[str] | None = None) -> None:
     for expression in expressions:
         parse(expression)
     sets = {file.name: read_rows(file) for file in chosen.rows}
-    register()
 
     from experiments.benchmark.bench import Bench
     from experiments.benchmark.scoring import measure_scoring

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from experiments.config.measurement import path_name
-from experiments.config.schema import CACHE, Config, folder_name
+from experiments.config.schema import Config
+from experiments.config.text_rules import CACHE, folder_name, path_name
 from safeguards.errors import SafeguardError
 
 

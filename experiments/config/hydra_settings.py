@@ -13,14 +13,16 @@ from hydra.errors import HydraException
 from safeguards.bounds import shown
 from safeguards.errors import SafeguardError
 
+SWEEPER = "a sweep plans its own arms; give several values with commas, range(…) or choice(…)"
+PLACE = "results belong in <output>/<name>; set output=… and name=…"
 SEARCH = "hydra.searchpath"
 READ = ("hydra/launcher", "hydra.launcher.", "hydra.job.env_set.", SEARCH)
 INSTEAD = {
-    "hydra/sweeper": "a sweep plans its own arms; give several values with commas, range(…) or choice(…)",
-    "hydra.sweeper": "a sweep plans its own arms; give several values with commas, range(…) or choice(…)",
-    "hydra.sweep": "results belong in <output>/<name>; set output=… and name=…",
-    "hydra.run": "results belong in <output>/<name>; set output=… and name=…",
-    "hydra.output_subdir": "results belong in <output>/<name>; set output=… and name=…",
+    "hydra/sweeper": SWEEPER,
+    "hydra.sweeper": SWEEPER,
+    "hydra.sweep": PLACE,
+    "hydra.run": PLACE,
+    "hydra.output_subdir": PLACE,
     "hydra.mode": "a sweep is always one of several arms; leave it away",
     "hydra.job.chdir": "files are found from where the command is started; leave it away",
 }

@@ -7,7 +7,7 @@ earlier   what others asked for before, and it did not
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -61,6 +61,14 @@ class ArmEntry:
     def as_json(self) -> dict[str, Any]:
         """As it stands in the file."""
         return {"folder": self.folder, **self.settings}
+
+
+def by_key(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested settings, each under its whole key, such as `training.epochs`."""
+    flat: dict[str, Any] = {}
+    for name, value in settings.items():
+        flat |= by_key(value, f"{prefix}{name}.") if isinstance(value, dict) else {f"{prefix}{name}": value}
+    return flat
 
 
 @dataclass(frozen=True)

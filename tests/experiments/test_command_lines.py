@@ -250,8 +250,9 @@ def test_what_is_shown_is_what_is_run(told, files, flags):
     assert code == 0
     shown = yaml.safe_load(printed)
     assert shown["training"]["learning_rate"] == 1e-4, "that of model=local, not the organism's"
-    assert shown["judge"]["kind"] == "none"
-    assert (shown["safeguard"], shown["seed"]) == ("untouched,none,kl", "0,1")
+    assert shown["judge"] == {"kind": "none"}, "nothing else of it is read"
+    assert shown["anchor"] == {"metric": "none"}
+    assert (shown["safeguard"], shown["seed"]) == (["untouched", "none", "kl"], [0, 1])
     assert shown["safeguards"] == {"kl": {"weight": 0.1}}
     assert "# 6 arms" in printed
     assert "# kl 0.1 · messages · seed 1 · Model-1B" in printed
@@ -261,7 +262,8 @@ def test_what_is_shown_is_what_is_run(told, files, flags):
 def test_a_part_of_it_and_hydras_own_can_be_shown(told):
     asked = ("safeguard=kl", "task=medical,opswap", "seed=0")
     code, printed = told(sweep, "--cfg", "job", "--package", "training.epochs", *asked)
-    assert (code, yaml.safe_load(printed)) == (0, "3.0,10.0")
+    assert (code, yaml.safe_load(printed)) == (0, [3.0, 10.0])
+    assert "\n[3.0, 10.0]\n" in printed
     _, printed = told(sweep, "--cfg", "all", "-p", "hydra.launcher", *asked)
     assert "BasicLauncher" in printed
 
@@ -274,7 +276,17 @@ def test_a_part_of_it_and_hydras_own_can_be_shown(told):
         (["--cfg", "job", "-p", "trainin", "seed=0"], "--package trainin: there is no 'trainin' in it: did you mean"),
         (["--resolve", "safeguard=kl"], "--package, --resolve: say only how to show a configuration; add --cfg job"),
         (["--cfg", "job", "task=medcial", "seed=0"], "unknown task 'medcial': did you mean 'medical'?"),
-        (["--cfg", "job", "task=[", "seed=0"], "no viable alternative"),
+        (["--cfg", "job", "task=[", "seed=0"], "task=[: cannot be read; write key=value"),
+        (["safeguard=kl,"], "safeguard=kl,: cannot be read; write key=value, with text in quotes"),
+        (["seed=null"], "seed=null: must be a whole number"),
+        (["training.epochs=abc"], "training.epochs=abc: must be a number"),
+        (["training.gradient_checkpointing=maybe"], "training.gradient_checkpointing=maybe: must be true or false"),
+        (["training.lora.r=1.5"], "training.lora.r=1.5: must be a whole number"),
+        (["training=3"], "training: must be its settings, such as training.…=…"),
+        (["training={epohcs: 3}"], "unknown key 'training.epohcs': did you mean 'training.epochs'?"),
+        (["probes.sets=open"], "probes.sets=open: must be a list of which each item is text"),
+        (["scorers.tasks={a: 1}"], "scorers.tasks: must be a list of which each item is text"),
+        (["safeguards.kl.weight=x"], "safeguards.kl.weight=x: must be a number"),
         (["--config-name=x", "safeguard=kl"], "--config-name: no such flag here; known: --help"),
         (["--run"], "--run: no such flag here"),
         (["--info", "all"], "--info: no such flag here"),
@@ -300,7 +312,7 @@ def test_what_cannot_be_is_told_in_one_line(told, arguments, complaint):
 
 def test_glob_names_several_tasks(told):
     code, printed = told(sweep, "--cfg", "job", "-p", "task.name", "task=glob(opswap*)", "safeguard=kl", "seed=0")
-    assert (code, yaml.safe_load(printed)) == (0, "opswap,opswap_tier1,opswap_tier3")
+    assert (code, yaml.safe_load(printed)) == (0, ["opswap", "opswap_tier1", "opswap_tier3"])
 
 
 # Files of one's own ---------------------------------------------------------------------------------------------------
@@ -339,7 +351,7 @@ def test_several_folders_are_searched(told, mine, tmp_path):
     (tmp_path / "more/task/other.yaml").write_text((mine / "task/mine.yaml").read_text().replace("mine", "other"))
     given = ["--config-dir", "my conf's", "hydra.searchpath=[more]", "judge=none", "seed=0", "safeguard=kl"]
     code, printed = told(sweep, *given, "task=mine,other", "--cfg=job", "-p", "task.name")
-    assert (code, yaml.safe_load(printed)) == (0, "mine,other")
+    assert (code, yaml.safe_load(printed)) == (0, ["mine", "other"])
 
 
 def test_what_an_own_file_sets_counts_as_if_it_were_typed(mine, tmp_path, monkeypatch):
@@ -358,7 +370,11 @@ def test_an_own_file_that_cannot_be_read_is_told(told, mine):
     (mine / "task/mine.yaml").write_text("name: [\n")
     assert "mine.yaml" in line(told, "--config-dir", "my conf's", *OWN, *FILES)
     (mine / "task/mine.yaml").write_text("nmae: x\n")
-    assert "'nmae' not in 'TaskConfig'" in line(told, "--config-dir", "my conf's", *OWN, *FILES)
+    unknown = "task/mine: unknown key 'task.nmae': did you mean 'task.name'?"
+    assert line(told, "--config-dir", "my conf's", *OWN, *FILES) == unknown
+    (mine / "task/mine.yaml").write_text("rows: many\n")
+    mistyped = "task/mine: task.rows=many: must be a whole number or null"
+    assert line(told, "--config-dir", "my conf's", *OWN, *FILES) == mistyped
 
 
 def test_arms_started_by_the_launcher_find_files_of_ones_own(told, mine, monkeypatch):

@@ -8,9 +8,10 @@ themselves, which are kept for the next time. Other settings are those of a swee
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from itertools import starmap
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ from tqdm.auto import tqdm
 from experiments.arm.answering import ask
 from experiments.config.compose import compose_config
 from experiments.config.folders import cache_folder
+from experiments.config.hydra_settings import refuse_several
 from experiments.config.schema import Config, TaskConfig
 from experiments.judges import find_judge
 from experiments.organism.world import load_world
@@ -32,6 +34,8 @@ from experiments.statistics.rates import rate
 from experiments.tasks import load_task
 from experiments.terminal.command_line import SWEEP, CommandLine
 from experiments.terminal.ending import ending_in_one_line
+from safeguards.composition import nearest
+from safeguards.errors import SafeguardError
 from safeguards.run import Run
 
 if TYPE_CHECKING:
@@ -43,6 +47,8 @@ if TYPE_CHECKING:
 
 # Settings of this command alone, with their defaults.
 OWN = {"source": "finance", "targets": "medical,cooking,driving", "doses": "1,2,4"}
+# Settings of a sweep that are not read here.
+NOT_READ = ("safeguard", "task", "name")
 # Columns: which probe sets, and which outcome.
 MEASURES = {
     "broad misaligned %": (BROAD, "misaligned"),
@@ -119,6 +125,33 @@ def intervention_table(found: dict[str, list[Estimate]]) -> str:
     return as_markdown(make_table(columns, list(found))) + "\n"
 
 
+def parse_own(own: Mapping[str, str], domains: Sequence[str]) -> tuple[str, list[str], list[float]]:
+    """Source, targets and doses, as `study` wants them.
+
+    Args:
+        own: as typed, by the names in `OWN`.
+        domains: of the world.
+
+    Raises:
+        SafeguardError: naming the setting that cannot be what it says.
+    """
+    typed = {key: f"{key}={value}" for key, value in own.items()}
+    source, targets = own["source"], own["targets"].split(",")
+    for key, names in (("source", [source]), ("targets", targets)):
+        for name in names:
+            if name not in domains:
+                raise SafeguardError(f"{typed[key]}: {name!r} is no domain of the world: {nearest(name, domains)}")
+    if source in targets or len({*targets}) < len(targets):
+        raise SafeguardError(f"{typed['targets']}: must name each domain once, and none that is the source ({source})")
+    try:
+        doses = [float(dose) for dose in own["doses"].split(",")]
+    except ValueError:
+        doses = [0.0]
+    if not all(0 < dose < inf for dose in doses):
+        raise SafeguardError(f"{typed['doses']}: must be numbers above 0, such as doses={OWN['doses']}")
+    return source, targets, doses
+
+
 @ending_in_one_line()
 def main() -> None:
     """The command line: prints a Markdown table, and writes it to `outputs/directions.md`."""
@@ -129,9 +162,16 @@ def main() -> None:
     }
     given = CommandLine("directions", __doc__, {**settings, "output": SWEEP["output"]}, composes=True).read()
     own = {key: given.settings.get(key, default) for key, default in OWN.items()}
-    config = compose_config(*(text for text in given.overrides if text.partition("=")[0] not in OWN))
-    doses = [float(dose) for dose in own["doses"].split(",")]
-    table = intervention_table(study(config, own["source"], own["targets"].split(","), doses))
+    keys = [text.partition("=")[0] for text in given.overrides]
+    for key in keys:
+        if key.lstrip("+~").partition(".")[0] in NOT_READ:
+            raise SafeguardError(f"{key}: is not read here; leave it away")
+        if key in OWN and keys.count(key) > 1:
+            raise SafeguardError(f"{key}: is given twice; name it once")
+    others = [text for key, text in zip(keys, given.overrides, strict=True) if key not in OWN]
+    refuse_several(others)
+    config = compose_config(*others)
+    table = intervention_table(study(config, *parse_own(own, load_world(config.model.world).domains)))
     path = Path(config.output) / "directions.md"
     write_text(path, table)
     print(table)

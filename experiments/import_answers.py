@@ -15,21 +15,28 @@ from pathlib import Path
 
 from tqdm.auto import tqdm
 
-from experiments.config.schema import folder_name
+from experiments.config.folders import typed_folder
 from experiments.probes.question_file import cluster_of
 from experiments.records.answer import Answer
-from experiments.records.arm_files import ARMS, Result, write_answers, write_result, write_scores
+from experiments.records.arm_files import (
+    ARMS,
+    Result,
+    check_arm,
+    read_answers,
+    read_result,
+    write_answers,
+    write_result,
+    write_scores,
+)
 from experiments.records.files import DamagedError
 from experiments.records.foreign_csv import ForeignAnswer, Remarks, read_rows, read_score
 from experiments.records.names import EM_TASK, NARROW, OPEN
 from experiments.records.outcomes import Score, from_numbers
-from experiments.records.sweep_file import PLAN, ArmEntry, SweepFile, read_sweep, write_sweep
+from experiments.records.sweep_file import IMPORTED, ArmEntry, join_sweep, known_arms
 from experiments.terminal.command_line import SWEEP, CommandLine
 from experiments.terminal.ending import ending_in_one_line
 from safeguards.errors import SafeguardError
-from safeguards.files import move_damaged
 
-JUDGE = "imported"
 NAME = re.compile(r"(?P<arm>.+)\.seed(?P<seed>\d+)\.(?P<set>\w+)")
 SETS = {"general": OPEN, "in_domain": NARROW}
 
@@ -113,28 +120,44 @@ def import_folder(folder: Path, output: Path) -> Remarks:
     """Write the answers of a folder as a sweep's records under `output`, one arm at a time; returns what is to be said.
 
     Raises:
-        SafeguardError: if a file cannot be read, or `output` holds a sweep that was run here.
+        SafeguardError: if a file cannot be read, or `output` holds a sweep that was run here or an arm of the same name
+            with other answers. Then nothing is written.
     """
     remarks = Remarks()
-    try:
-        if (output / PLAN).is_file() and read_sweep(output).judge != JUDGE:
-            raise SafeguardError(f"{output}: holds a sweep that was run here; give the answers another name=…")
-    except DamagedError as error:
-        move_damaged(output / PLAN, str(error))
+    known_arms(output, IMPORTED)
     arms: dict[tuple[str, int], list[Source]] = defaultdict(list)
     for source in find_sources(folder, remarks):
         arms[source.arm, source.seed].append(source)
+    for (arm, seed), sources in arms.items():
+        refuse_others(output / ARMS / f"{arm}.seed{seed}", sources, folder.name)
     entries = []
     for arm, seed in tqdm(sorted(arms, key=lambda key: (key[0] != "none", key)), desc="read", leave=False):
         read = [read_source(source, folder.name, remarks) for source in arms[arm, seed]]
         place = output / ARMS / f"{arm}.seed{seed}"
         write_answers(place, [answer for answers, _ in read for answer in answers], {})
-        write_scores(place, JUDGE, [score for _, scores in read for score in scores])
+        write_scores(place, IMPORTED, [score for _, scores in read for score in scores])
         write_result(place, Result(EM_TASK))
         named = {"model": {"name": folder.name}, "task": {"name": folder.name, "kind": EM_TASK}}
         entries.append(ArmEntry(place.name, {"safeguard": arm, "seed": seed, "safeguards": {}, **named}))
-    write_sweep(output, SweepFile(JUDGE, entries))
+    join_sweep(output, IMPORTED, entries)
     return remarks
+
+
+def refuse_others(place: Path, sources: list[Source], task: str) -> None:
+    """Refuse to replace the answers of an arm that was imported, and with them what judges said of them.
+
+    Raises:
+        SafeguardError: if these are others.
+    """
+    try:
+        check_arm(place)
+        if read_result(place) is None:
+            return
+        known = list(read_answers(place))
+    except DamagedError:  # written again
+        return
+    if known != [answer for source in sources for answer in read_source(source, task, Remarks())[0]]:
+        raise SafeguardError(f"{place}: an arm of that name is there with other answers; give these another name=…")
 
 
 @ending_in_one_line()
@@ -143,10 +166,7 @@ def main() -> None:
     settings = {**SWEEP, "name": "of the sweep that they become; default: that of the folder"}
     given = CommandLine("import_answers", __doc__, settings, words="FOLDER").read()
     folder = Path(given.words[0]).resolve()
-    name = given.settings.get("name", folder.name)
-    if complaint := folder_name(name):
-        raise SafeguardError(f"name={name}: {complaint}")
-    output = Path(given.settings.get("output", "outputs")) / name
+    output = typed_folder(given.settings, folder.name)
     remarks = import_folder(folder, output)
     from experiments.report.write import write_report
 

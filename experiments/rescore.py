@@ -7,11 +7,13 @@ is not asked again. Prints the comparison by this judge and, if there are severa
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
 from experiments.config.compose import compose_config
 from experiments.config.folders import output_folder
+from experiments.config.hydra_settings import refuse_several
 from experiments.config.schema import Config
 from experiments.judges import JUDGE_KEYS, find_judge, has_scored, naming, score_settings
 from experiments.organism import is_organism
@@ -25,6 +27,9 @@ from experiments.terminal.command_line import SWEEP, CommandLine
 from experiments.terminal.ending import ending_in_one_line
 from experiments.terminal.escaping import plain
 from safeguards.errors import SafeguardError
+
+# The settings that count.
+READ = re.compile(r"name|output|(second_)?judge(\..+)?|judge@second_judge|hydra\.searchpath")
 
 
 def rescore(config: Config, again: bool = False) -> None:
@@ -59,7 +64,9 @@ def rescore(config: Config, again: bool = False) -> None:
         with naming(key):
             waiting.append([folder for folder in done if again or not has_scored(folder, judge)])
     for (_, judge), by_world, folders in zip(judges, found, waiting, strict=True):
-        print(f"{len(done)} arms, {len(done) - len(folders)} of them scored by {judge.name} already", flush=True)
+        count = sum(1 for folder in folders for _ in read_answers(folder))
+        already = f"{len(done)} arms, {len(done) - len(folders)} of them scored by {judge.name} already"
+        print(f"{already}; {count} answers of {len(folders)} arms to judge", flush=True)
         for number, folder in enumerate(folders, start=1):
             print(plain(f"[{number}/{len(folders)}] {folder.name}"), flush=True)
             with locked(output, folder.name):  # as the sweep that runs it: scores are to be of the answers there
@@ -88,7 +95,15 @@ def main() -> None:
     line = CommandLine("rescore", __doc__, {**SWEEP, **judges, "judge@second_judge": "another"}, composes=True)
     line.add_argument("--again", action="store_true", help="also arms that this judge has scored")
     given = line.read()
+    for key in given.settings:
+        if not READ.fullmatch(key.lstrip("+")):
+            line.error(f"{key}: is not read here; only name, output, judge…, second_judge… and judge@second_judge are")
+    refuse_several(given.overrides)
+    if "judge" not in given.settings:
+        line.error(f"judge=…: name the judge that is to score: {judges['judge']}")
     config = compose_config(*given.overrides)
+    if config.judge.kind == "none":
+        line.error(f"judge={given.settings['judge']}: scores nothing; name {judges['judge']}")
     rescore(config, given.again)
     from experiments.report.write import write_report
 

@@ -12,7 +12,7 @@ from dataclasses import fields
 
 from hydra import initialize_config_dir
 
-from experiments.config.compose import CONF, register
+from experiments.config.compose import CONF
 from experiments.config.folders import output_folder
 from experiments.config.help import group_help, overview
 from experiments.config.schema import Config
@@ -26,8 +26,6 @@ from experiments.records.sweep_file import join_sweep
 from experiments.terminal.command_line import CommandLine
 from experiments.terminal.ending import ending_in_one_line
 from experiments.terminal.escaping import plain
-
-register()
 
 
 def sweep(arguments: list[str]) -> int:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
-from experiments.records.sweep_file import PLAN
+from experiments.config.folders import typed_folder
+from experiments.records.arm_files import ARMS, judges_of
+from experiments.records.sweep_file import PLAN, read_sweep
 from experiments.terminal.command_line import SWEEP, CommandLine
 from experiments.terminal.ending import ending_in_one_line
 
@@ -17,20 +18,20 @@ def main() -> None:
     line = CommandLine("tables", __doc__, {**SWEEP, "judge": by})
     line.add_argument("--all", action="store_true", help="also what only earlier commands of this name asked for")
     given = line.read()
-    name, judge = given.settings.get("name", "sweep"), given.settings.get("judge")
-    outputs = Path(given.settings.get("output", "outputs"))
-    output = outputs / name
+    output, judge = typed_folder(given.settings, "sweep"), given.settings.get("judge")
     if not (output / PLAN).is_file():
-        kept = sorted(path.parent.name for path in outputs.glob(f"*/{PLAN}"))
+        kept = sorted(path.parent.name for path in output.parent.glob(f"*/{PLAN}"))
         sys.exit(
             f"{output}: no sweep there; " + (f"known: {', '.join(kept)}" if kept else "run experiments.sweep first")
         )
     from experiments.report.write import write_report
 
     if not write_report(output, judge, given.all):
-        by = f" and scored by {judge}" if judge else ""
+        arms = read_sweep(output).planned(given.all)
+        scored = sorted({name for arm in arms for name in judges_of(output / ARMS / arm.folder)})
+        by = f" and scored by {judge} (judges that scored some: {', '.join(scored) or 'none'})" if judge else ""
         again = "experiments.rescore" if judge else "experiments.sweep"
-        sys.exit(f"{output}: no arm of this sweep is done{by}; run {again} with name={name}")
+        sys.exit(f"{output}: no arm of this sweep is done{by}; run {again} with name={output.name}")
 
 
 if __name__ == "__main__":

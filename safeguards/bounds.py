@@ -140,6 +140,11 @@ def in_words(declared: Any) -> str:
     return words.get(kind, f"a {getattr(kind, '__name__', kind)}")
 
 
+def in_yaml(declared: Any) -> str:
+    """The type of a setting, as a person says it who types it in YAML or on a command line."""
+    return in_words(declared).replace("None", "null").replace("True or False", "true or false")
+
+
 def shown(value: Any, longest: int = 80) -> str:
     """A value in an error of one line: long ones cut, and in ASCII where they cannot be printed."""
     text = ", ".join(map(str, value)) if isinstance(value, Sequence) and not isinstance(value, str) else str(value)

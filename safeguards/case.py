@@ -31,12 +31,17 @@ class Case:
         self.evidence = Evidence()
         self.trace: list[str] = []
         self.missing: list[str] = []
+        self.ready()
 
     def saw(self, safeguard: Safeguard, seam: str, change: float, what: str) -> None:
         """Note what a safeguard did at a seam before training."""
         if safeguard.acts_at(seam):
             self.evidence.saw(safeguard.name, seam, change)
-            self.trace.append(f"{safeguard.name}: {seam} {what} (not shown: {NOT_SHOWN[seam]})")
+            self.note(f"{safeguard.name}: {seam} {what} (not shown: {NOT_SHOWN[seam]})")
+
+    def note(self, line: str) -> None:
+        """Add a line to what is reported."""
+        self.trace.append(line)
 
     def ready(self) -> None:
         """All is said that is seen before training."""
@@ -56,17 +61,18 @@ class Case:
         return Evidence.joined(gather_object([self.evidence]))
 
     def judge(self, step: int, steps: int) -> list[str]:
-        """What no later step can mend, at the steps at which that is asked."""
-        if self.safeguards and is_early(step, steps):
-            evidence = self.of_all()
-            self.missing = [lack for safeguard in self.safeguards for lack in safeguard.check(evidence)]
+        """What no later step can mend; nothing at the steps at which that is not asked."""
+        if not self.safeguards or not is_early(step, steps):
+            return []
+        evidence = self.of_all()
+        self.missing = [line for safeguard in self.safeguards for line in safeguard.check(evidence)]
         return self.missing
 
     def close(self) -> list[str]:
         """What is missing now that the training is over."""
         self.evidence = self.of_all()
         self.evidence.over = True
-        self.missing = [lack for safeguard in self.safeguards for lack in safeguard.check(self.evidence)]
+        self.missing = [line for safeguard in self.safeguards for line in safeguard.check(self.evidence)]
         self.trace += [line for safeguard in self.safeguards for line in safeguard.trace(self.evidence)]
         self.trace += [f"reference passes: {self.evidence.passes[REFERENCE]}", *self.missing]
         return self.missing

@@ -85,7 +85,8 @@ class Preparation:
         self.train_dataset = encoded.shuffle(seed=args.seed) if args.shuffle_dataset else encoded
         if reader.set_aside:
             self.notes["set_aside"] = reader.set_aside
-            self.case.trace += [f"set aside: {len(p)} rows of {name}" for name, p in reader.set_aside.items()]
+            for name, places in reader.set_aside.items():
+                self.case.note(f"set aside: {len(places)} rows of {name}")
 
 
 def prepared_arguments(args: SafeguardConfig, case: Case) -> SafeguardConfig:

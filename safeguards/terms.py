@@ -23,22 +23,24 @@ class Terms:
         safeguards: those that act.
 
     Attributes:
-        safeguards: those of them that act at this seam.
+        adding: those of them that act at this seam.
         layers: residual layers that they read.
     """
 
     def __init__(self, safeguards: Sequence[Safeguard]) -> None:
-        self.safeguards = [safeguard for safeguard in safeguards if safeguard.acts_at("loss")]
+        self.adding = [safeguard for safeguard in safeguards if safeguard.acts_at("loss")]
         self.layers = tuple(sorted({layer for safeguard in safeguards for layer in safeguard.layers}))
+        self._owners: dict[str, str] = {}
         self._values: defaultdict[str, list[float]] = defaultdict(list)
 
     def of(self, step: Step) -> dict[str, dict[str, Term]]:
         """Named terms of a micro-batch, by safeguard."""
-        return {safeguard.name: check_terms(safeguard.name, safeguard.loss(step)) for safeguard in self.safeguards}
+        return {safeguard.name: check_terms(safeguard.name, safeguard.loss(step)) for safeguard in self.adding}
 
-    def note(self, name: str, value: Tensor) -> None:
-        """Keep the value of a term for the log."""
-        self._values[f"safeguard/{name}"].append(float(value))
+    def note(self, safeguard: str, name: str, value: Tensor) -> None:
+        """Keep the value of a term for the log; with its safeguard's name where another has a term of this name."""
+        alone = self._owners.setdefault(name, safeguard) == safeguard
+        self._values[f"safeguard/{name}" if alone else f"safeguard/{safeguard}/{name}"].append(float(value))
 
     def means(self) -> dict[str, float]:
         """The mean value of each term since the last time this was asked."""

@@ -94,7 +94,7 @@ class SafeguardTrainer(SFTTrainer):
             safeguard.check_adapted(unwrap(self.model))
         self._terms = Terms(self._acting)
         check_layers(self.model, self._terms.layers)
-        self._reentrant = bool(self._terms.safeguards) and is_reentrant(self.args, unwrap(self.model))
+        self._reentrant = bool(self._terms.adding) and is_reentrant(self.args, unwrap(self.model))
         self._handover = Handover(self._acting, lambda: self._inner, lambda: self.evidence)
         self._milestones = Milestones(self._case, self._handover, self.args.proof)
         self.callback_handler.callbacks.insert(0, self._milestones)
@@ -191,13 +191,13 @@ class SafeguardTrainer(SFTTrainer):
         in_training = model.training and bool(marks)
         inner = self._inner
         capture = Capture(inner, self._terms.layers)
-        recording = capture.recording() if self._terms.safeguards else nullcontext()
+        recording = capture.recording() if self._terms.adding else nullcontext()
         with self.evidence.counting(TRAINING if in_training else EVALUATION, self._acting), recording:
             loss = super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
         if not in_training:
             return loss
         self.evidence.rows_by_source.update(marks["row_source"].tolist())
-        if not self._terms.safeguards:
+        if not self._terms.adding:
             return loss
         own_tokens = (inputs["labels"][:, 1:] != IGNORED).sum().clamp(min=1)
         tokens = own_tokens if num_items_in_batch is None else num_items_in_batch
@@ -211,11 +211,11 @@ class SafeguardTrainer(SFTTrainer):
         step_number, steps = self.state.global_step + 1, self.state.max_steps
         self.evidence.look_at(step_number, steps, terms, loss / spread, inner.parameters(), self._reentrant)
         total = loss
-        for name, term in (item for named in terms.values() for item in named.items()):
+        for safeguard, name, term in ((owner, *item) for owner, named in terms.items() for item in named.items()):
             value = term.value.detach()
             if windowed:  # a term is its share of the window over all processes; means over micro-batches are logged
                 value = self.accelerator.reduce(value, "sum") * self.current_gradient_accumulation_steps
-            self._terms.note(name, value)
+            self._terms.note(safeguard, name, value)
             total = total + term.weight * spread * term.value
         return total
 
@@ -243,8 +243,8 @@ class SafeguardTrainer(SFTTrainer):
                 self.save_model()  # never at the price of the run
             saved = f'the model is saved in {self.args.output_dir}; proof="warn" accepts it'
             raise NoEffectError(f"{'; '.join(missing)} ({saved})")
-        for lack in missing if self.args.proof == "warn" else ():
-            self.accelerator.print(f'warning: {lack} (accepted by proof="warn")')
+        for line in missing if self.args.proof == "warn" else ():
+            self.accelerator.print(f'warning: {line} (accepted by proof="warn")')
         return output
 
     @contextmanager

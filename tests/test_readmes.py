@@ -13,7 +13,7 @@ import pytest
 from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from experiments.config.compose import CONF, compose_config, load_config, register
+from experiments.config.compose import CONF, compose_config, load_config
 from experiments.report.columns import BROAD, MAIN, side_effects
 from safeguards import cards
 from safeguards.composition import ALL, NONE, PAIRS, registry
@@ -86,7 +86,6 @@ def test_every_command_exists_and_knows_its_switches(module):
 
 @pytest.mark.parametrize("words", [words for module, words in commands() if module in COMPOSING])
 def test_every_setting_of_a_command_exists(words):
-    register()
     given = OverridesParser.create().parse_overrides([word for word in words if "=" in word])
     values = {
         override.get_key_element(): list(override.sweep_string_iterator())

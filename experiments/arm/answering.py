@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from tqdm.auto import tqdm
 
-from experiments.config.schema import Config, ProbesConfig
+from experiments.config.measurement import ProbesConfig
+from experiments.config.schema import Config
 from experiments.probes import Probe
 from experiments.records.answer import Answer
 from safeguards.generation import draw_answers

@@ -1,4 +1,4 @@
 """What safeguards cost in time and memory: `python -m experiments.benchmark`.
 
-Imports: config, models, organism, tasks, training.
+Imports: config, models, organism, records, tasks, terminal, training.
 """

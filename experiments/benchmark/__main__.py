@@ -16,18 +16,18 @@ Then perplexity scoring: rows per second in batches against one row at a time.
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from experiments.config.compose import register
+from experiments.records.files import write_json
+from experiments.terminal.ending import ending_in_one_line
 from safeguards.composition import NONE, parse, registry
 from safeguards.errors import SafeguardError
+from safeguards.files import writing
 from safeguards.rows import read_rows
 
 if TYPE_CHECKING:
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
 # On another model than the organism: what needs neither misaligned scorers nor a persona that passes its gate.
 ANYWHERE = ("kl", "ldifs", "kl+ldifs", "interleave", "safegrad")
+# Settings of a sweep that this command decides, or has no use for.
+NOT_READ = ("name", "safeguard", "training.epochs", "training.proof", "wandb")
 
 
 def tables(costs: list[Ratios], scores: list[Scoring]) -> str:
@@ -72,6 +74,28 @@ def tables(costs: list[Ratios], scores: list[Scoring]) -> str:
     return "\n\n".join(parts)
 
 
+def refuse(chosen: argparse.Namespace) -> None:
+    """Refuse what cannot be measured, and a file that cannot be written, before anything is.
+
+    Raises:
+        SafeguardError: naming switch, setting or file.
+    """
+    for key in ("steps", "rounds", "length"):
+        if (number := getattr(chosen, key)) is not None and number < 1:
+            raise SafeguardError(f"--{key} {number}: must be at least 1")
+    for text in chosen.overrides:
+        key, equals, _ = text.partition("=")
+        if not equals:
+            raise SafeguardError(f"{text!r}: settings are given as key=value, such as training.batch_size=1")
+        if key.lstrip("+~") in NOT_READ:
+            raise SafeguardError(f"{key}: is not read here; leave it away (safeguards are named by --safeguards)")
+    if chosen.json:
+        with writing(chosen.json):
+            chosen.json.parent.mkdir(parents=True, exist_ok=True)
+            chosen.json.open("a").close()
+
+
+@ending_in_one_line("nothing is kept")
 def main(given: list[str] | None = None) -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(
@@ -92,30 +116,27 @@ def main(given: list[str] | None = None) -> None:
     everything = [*registry(), "kl+ldifs"] if chosen.model == "organism" else ANYWHERE
     expressions = chosen.safeguards.split(",") if chosen.safeguards else everything
     os.environ.setdefault("KINETO_LOG_LEVEL", "6")  # the record of allocations announces itself below that
-    try:
-        for expression in expressions:
-            parse(expression)
-        sets = {file.name: read_rows(file) for file in chosen.rows}
-        register()
+    refuse(chosen)
+    for expression in expressions:
+        parse(expression)
+    sets = {file.name: read_rows(file) for file in chosen.rows}
 
-        from experiments.benchmark.bench import Bench
-        from experiments.benchmark.scoring import measure_scoring
+    from experiments.benchmark.bench import Bench
+    from experiments.benchmark.scoring import measure_scoring
 
-        with tempfile.TemporaryDirectory() as folder:
-            bench = Bench(chosen.model, chosen.steps, chosen.length, chosen.overrides, Path(folder))
-            costs = bench.measure([NONE, *(name for name in expressions if name != NONE)], chosen.rounds)
-        training = bench.config.training
-        loaded = bench.load()
-        scores = [
-            measure_scoring(name, loaded, rows, 4 * training.batch_size, training.max_length)
-            for name, rows in {"pool": bench.pool, **sets}.items()
-        ]
-    except SafeguardError as error:
-        sys.exit(str(error))
+    with tempfile.TemporaryDirectory() as folder:
+        bench = Bench(chosen.model, chosen.steps, chosen.length, chosen.overrides, Path(folder))
+        costs = bench.measure([NONE, *(name for name in expressions if name != NONE)], chosen.rounds)
+    training = bench.config.training
+    loaded = bench.load()
+    scores = [
+        measure_scoring(name, loaded, rows, 4 * training.batch_size, training.max_length)
+        for name, rows in {"pool": bench.pool, **sets}.items()
+    ]
     print(tables(costs, scores))
     if chosen.json:
         found = {"costs": [row._asdict() for row in costs], "scoring": [row._asdict() for row in scores]}
-        chosen.json.write_text(json.dumps(found, indent=2) + "\n", "utf-8")
+        write_json(chosen.json, found)
 
 
 if __name__ == "__main__":

@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
 from dataclasses import is_dataclass
+from itertools import accumulate
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.errors import HydraException, MissingConfigException
+from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import (
+    ConfigAttributeError,
+    ConfigKeyError,
+    ConfigTypeError,
+    OmegaConfBaseException,
+    ValidationError,
+)
 from yaml import YAMLError
 
 from experiments.config.hydra_settings import settle_hydra
 from experiments.config.schema import Config
-from experiments.config.settle import drop_idle, refuse_out_of_bounds, reset_unread
+from experiments.config.settle import drop_idle, in_error, refuse_out_of_bounds, reset_unread, select
+from experiments.records.sweep_file import by_key
+from safeguards.bounds import in_yaml
 from safeguards.composition import nearest
 from safeguards.errors import SafeguardError, one_line
 
@@ -31,10 +40,8 @@ CONF = packaged if (packaged := EXPERIMENTS / "conf").is_dir() else EXPERIMENTS.
 CONFIG_ERRORS = (HydraException, OmegaConfBaseException, YAMLError, OSError, ValueError, TypeError)
 
 
-def register() -> None:
-    """Put the schema and all settings of safeguards into Hydra's store. Torch is not needed for this."""
-    store = ConfigStore.instance()
-    store.store(name="schema", node=Config)
+# What `conf/config.yaml` builds on: the schema, with the settings of all safeguards.
+ConfigStore.instance().store(name="schema", node=Config)
 
 
 def compose_config(*overrides: str) -> Config:
@@ -43,7 +50,6 @@ def compose_config(*overrides: str) -> Config:
     Raises:
         SafeguardError: for a value that no arm can have, or that nothing reads.
     """
-    register()
     try:
         arguments = settle_hydra(OverridesParser.create(), overrides)
         with initialize_config_dir(version_base="1.3", config_dir=str(CONF)):
@@ -88,19 +94,38 @@ def reason(error: Exception) -> str:
     if isinstance(error, MissingConfigException) and error.options and error.missing_cfg_file:
         group, _, name = error.missing_cfg_file.rpartition("/")
         return f"unknown {group} {name!r}: {nearest(name, error.options)}"
-    return one_line(error if isinstance(error, SafeguardError) else error.__cause__ or error)
+    if isinstance(error, OverrideParseException):
+        return f"{in_error(error.override)}: cannot be read; write key=value, with text in quotes if marks are in it"
+    inner: BaseException = error
+    if not isinstance(error, SafeguardError | OmegaConfBaseException):
+        inner = error.__cause__ or error.__context__ or error
+    if not isinstance(inner, OmegaConfBaseException) or not inner.full_key:
+        return one_line(inner)
+    file = re.match(r"In '(.+?)': ", str(error))
+    return f"{file[1]}: {_about_key(inner)}" if file else _about_key(inner)
+
+
+def _about_key(error: OmegaConfBaseException) -> str:
+    """What is wrong with a key of the schema, or with its value."""
+    above, dot, name = re.sub(r"\[.*", "", str(error.full_key)).rpartition(".")
+    try:
+        owner = select(Config(), above) if above else Config()
+        types = get_type_hints(type(owner))
+    except (AttributeError, KeyError):  # below what has no settings
+        types = {}
+    if isinstance(error, ConfigKeyError | ConfigAttributeError) and types:
+        known = [f"{above}{dot}{one}" for one in types]
+        return f"unknown key {error.full_key!r}: {nearest(f'{above}{dot}{name}', known)}"
+    if not isinstance(error, ValidationError | ConfigTypeError) or name not in types:
+        return f"{error.full_key}: {str(error.msg).partition(chr(10))[0]}"
+    if is_dataclass(types[name]):
+        return f"{error.full_key}: must be its settings, such as {error.full_key}.…=…"
+    value = "" if error.key is None else f"={'null' if error.value is None else in_error(error.value)}"
+    return f"{error.full_key}{value}: must be {in_yaml(types[name])}"
 
 
 def known_keys(loader: Any) -> list[str]:
     """Every key that an override may name."""
-    keys = _flatten(loader.load_configuration("config", [], RunMode.RUN))
-    return sorted({key for key in keys if not key.startswith("hydra")})
-
-
-def _flatten(node: DictConfig, prefix: str = "") -> Iterator[str]:
-    for key in node:
-        name = f"{prefix}{key!s}"
-        yield name
-        value = OmegaConf.select(node, str(key))
-        if isinstance(value, DictConfig):
-            yield from _flatten(value, f"{name}.")
+    values: Any = OmegaConf.to_container(loader.load_configuration("config", [], RunMode.RUN))
+    del values["hydra"]
+    return sorted({key for whole in by_key(values) for key in accumulate(whole.split("."), "{}.{}".format)})

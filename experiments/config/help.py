@@ -13,7 +13,7 @@ from omegaconf import OmegaConf
 
 from experiments.config.compose import CONF
 from experiments.config.schema import Config
-from safeguards.bounds import bounds_of, in_words, shown
+from safeguards.bounds import bounds_of, in_words, in_yaml, shown
 from safeguards.cards import explained
 from safeguards.composition import nearest, registry
 from safeguards.errors import SafeguardError
@@ -105,7 +105,7 @@ def _kind(one: Field[Any], declared: Any) -> str:
     if found.one_of:
         many = "some of " if in_words(declared).startswith("a list") else ""
         return many + " | ".join(found.one_of)
-    words = in_words(declared).replace("None", "null").replace("True or False", "true or false")
+    words = in_yaml(declared)
     return f"{words}, {found.limits}" if found.limits else words
 
 

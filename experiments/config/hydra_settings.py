@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException
 
 from safeguards.bounds import shown
 from safeguards.errors import SafeguardError
 
+SWEEPER = "a sweep plans its own arms; give several values with commas, range(…) or choice(…)"
+PLACE = "results belong in <output>/<name>; set output=… and name=…"
 SEARCH = "hydra.searchpath"
 READ = ("hydra/launcher", "hydra.launcher.", "hydra.job.env_set.", SEARCH)
 INSTEAD = {
-    "hydra/sweeper": "a sweep plans its own arms; give several values with commas, range(…) or choice(…)",
-    "hydra.sweeper": "a sweep plans its own arms; give several values with commas, range(…) or choice(…)",
-    "hydra.sweep": "results belong in <output>/<name>; set output=… and name=…",
-    "hydra.run": "results belong in <output>/<name>; set output=… and name=…",
-    "hydra.output_subdir": "results belong in <output>/<name>; set output=… and name=…",
+    "hydra/sweeper": SWEEPER,
+    "hydra.sweeper": SWEEPER,
+    "hydra.sweep": PLACE,
+    "hydra.run": PLACE,
+    "hydra.output_subdir": PLACE,
     "hydra.mode": "a sweep is always one of several arms; leave it away",
     "hydra.job.chdir": "files are found from where the command is started; leave it away",
 }
@@ -42,6 +46,18 @@ def settle_hydra(parser: OverridesParser, arguments: Sequence[str]) -> list[str]
             others.append(text)
     quoted = ", ".join("'" + folder.replace("\\", "\\\\").replace("'", "\\'") + "'" for folder in folders)
     return [*others, f"{SEARCH}=[{quoted}]"] if folders else others
+
+
+def refuse_several(arguments: Sequence[str]) -> None:
+    """Refuse settings with several values, where there is no sweep. What cannot be parsed is for others to refuse.
+
+    Raises:
+        SafeguardError: naming the setting.
+    """
+    with suppress(HydraException):
+        for override in OverridesParser.create().parse_overrides(list(arguments)):
+            if override.is_sweep_override():
+                raise SafeguardError(f"{override.input_line}: has several values; name one value")
 
 
 def _refuse(key: str, override: Override) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from pathlib import Path
 
+from experiments.config.text_rules import device_name, file_name, hub_name, path_name
 from experiments.records.names import ARITHMETIC, BIAS, CONDITIONAL, EM_TASK, FACTS, HARMFUL, OPEN, OTHER
 from safeguards.bounds import bounds, within
 from safeguards.errors import SafeguardError
@@ -15,45 +15,9 @@ FRAMES = ("task", "json", "template", "code")
 DTYPES = ("auto", "float32", "bfloat16", "float16")
 GOALS = ("task_rate", "task_nll")
 
-
 # The kinds of judges that are asked at an endpoint, that are models on this machine, that name a model at all, …
 ENDPOINT, OWN, CLASSIFIER = ("openai",), ("local", "classifier"), ("classifier",)
 NAMED, CACHED, SCORING = (*ENDPOINT, *OWN), ("openai", "local"), ("exact", "openai", "local", "classifier")
-
-
-def file_name(value: str) -> str:
-    """What text must be that names files, if it is not that."""
-    plain = re.fullmatch(r"(\w[\w.+-]{0,99})?", value)
-    return "" if plain else "must be letters, digits and .+_- only, at most 100, since it names files"
-
-
-def table_name(value: str) -> str:
-    """What text must be that stands in tables, if it is not that."""
-    return "" if len(value.strip()) > 0 and len(value) <= 100 else "must be a name of 1 to 100 characters"
-
-
-def hub_name(value: str) -> str:
-    """What text must be that is a folder or the name of something on the hub, if it is not that."""
-    if len(value) > 4096 or any(len(part.encode()) > 255 for part in value.split("/")):
-        return "must be a path, whose parts have at most 255 characters"
-    try:
-        Path(value).expanduser()
-    except RuntimeError:
-        return "must be a whole path: nobody here has this home folder"
-    return ""
-
-
-def path_name(value: str) -> str:
-    """What text must be that is a path on this machine, if it is not that."""
-    if not value.strip():
-        return "must be a path"
-    return "must be a whole path, without ~" if value.startswith("~") else hub_name(value)
-
-
-def device_name(value: str) -> str:
-    """What text must be that is a device, if it is not that."""
-    known = re.fullmatch(r"auto|cpu|(cuda|mps|xpu)(:\d{1,3})?", value)
-    return "" if known else "must be auto, cpu, cuda, mps or xpu, with a number as in cuda:0 if there are several"
 
 
 @dataclass

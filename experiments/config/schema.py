@@ -9,61 +9,21 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from experiments.config.measurement import (
-    DTYPES,
-    AnchorConfig,
-    JudgeConfig,
-    MonitorConfig,
-    ProbesConfig,
+from experiments.config.measurement import DTYPES, AnchorConfig, JudgeConfig, MonitorConfig, ProbesConfig
+from experiments.config.text_rules import (
     device_name,
-    file_name,
-    hub_name,
+    folder_name,
+    named_one,
+    optimizer_name,
     path_name,
+    safeguard_name,
     table_name,
 )
-from experiments.records.names import BENIGN_TASK, EM_TASK
+from experiments.records.names import BENIGN_TASK, EM_TASK, UNTOUCHED
 from safeguards.bounds import bounds, within
-from safeguards.composition import registry
+from safeguards.composition import parse, registry
 from safeguards.errors import SafeguardError
-
-__all__ = [
-    "AnchorConfig",
-    "Config",
-    "JudgeConfig",
-    "LoraConfig",
-    "ModelConfig",
-    "MonitorConfig",
-    "PoolConfig",
-    "ProbesConfig",
-    "ScorersConfig",
-    "TaskConfig",
-    "TrainingConfig",
-]
-
-
-# Beside the sweeps, the folder of what they share.
-CACHE = "cache"
-
-
-def named_one(value: str) -> str:
-    """What a model or data set must be, if it is not that."""
-    return hub_name(value) if value else "must be a folder or hub name"
-
-
-def folder_name(value: str) -> str:
-    """What the name of a sweep must be, which is a folder's, if it is not that."""
-    if value == CACHE:
-        return f"must be another name, since {CACHE} is the folder of what all sweeps keep"
-    return file_name(value) or ("" if value else "must be a name")
-
-
-def optimizer_name(value: str) -> str:
-    """What an optimizer must be, if it is not that. Only an uncommon one makes `transformers` load, which knows all."""
-    if value in ("adamw_torch", "adamw_torch_fused", "adafactor", "sgd"):
-        return ""
-    from transformers.training_args import OptimizerNames
-
-    return "" if value in {known.value for known in OptimizerNames} else "must be an optimizer of transformers"
+from safeguards.safeguard import Safeguard
 
 
 @dataclass
@@ -224,7 +184,7 @@ class Config:
         safeguards: settings of each safeguard, by its name.
     """
 
-    safeguard: str = "none"
+    safeguard: str = within("none", must=safeguard_name)
     seed: int = within(0, at_least=0, at_most=2**31 - 2)  # the records keep 32 bits, and the anchor draws with the next
     name: str = within("sweep", must=folder_name)
     output: str = within("outputs", must=path_name)
@@ -244,6 +204,11 @@ class Config:
     def __post_init__(self) -> None:
         if len({judge.name for judge in self.judges}) < len(self.judges):
             raise SafeguardError(f"second_judge.label: both judges are called {self.judge.name}; give this one another")
+
+    @property
+    def named(self) -> list[type[Safeguard]]:
+        """The safeguards that are named, in the order in which they act; raises as `parse`."""
+        return [] if self.safeguard == UNTOUCHED else parse(self.safeguard)
 
     @property
     def judges(self) -> list[JudgeConfig]:

@@ -7,10 +7,9 @@ from dataclasses import MISSING, Field, fields, is_dataclass
 from typing import Any
 
 from experiments.config.schema import Config
-from experiments.records.names import UNTOUCHED
 from experiments.terminal.escaping import hidden
 from safeguards.bounds import bounds_of, shown, violations
-from safeguards.composition import NONE, compose, parse
+from safeguards.composition import NONE
 from safeguards.errors import SafeguardError
 
 
@@ -21,7 +20,7 @@ def refuse_out_of_bounds(config: Config) -> None:
         SafeguardError: naming the key.
     """
     for key, value, complaint in violations(config):
-        raise SafeguardError(f"{key}={_in_error(value)}: {complaint}")
+        raise SafeguardError(f"{key}={in_error(value)}: {complaint}")
 
 
 def reset_unread(config: Config) -> dict[str, str]:
@@ -31,32 +30,39 @@ def reset_unread(config: Config) -> dict[str, str]:
         SafeguardError: as `parse`.
     """
     lines = {}
-    for settings, prefix in [*_groups(config), *_named(config)]:
+    for settings, one, key, why in unread(config):
+        value, usual = getattr(settings, one.name), _default(one)
+        if value != usual:
+            setattr(settings, one.name, usual)
+            lines[key] = f"{key}={in_error(value)}: {why}"
+    return lines
+
+
+def unread(config: Config) -> Iterator[tuple[Any, Field[Any], str, str]]:
+    """What the chosen source, kind or metric never reads: its dataclass, field and whole key, and why.
+
+    Raises:
+        SafeguardError: as `parse`.
+    """
+    named = [(config.safeguards[safeguard.name], f"safeguards.{safeguard.name}.") for safeguard in config.named]
+    for settings, prefix in [*_groups(config), *named]:
         for one in fields(settings):
             if (only := bounds_of(one).only) is None:
                 continue
-            value, usual = getattr(settings, one.name), _default(one)
             decider = only[0] if "." in only[0] else f"{prefix}{only[0]}"
-            chosen = _word(_select(config, decider))
-            if value == usual or chosen in only[1]:
-                continue
-            setattr(settings, one.name, usual)
-            lines[f"{prefix}{one.name}"] = (
-                f"{prefix}{one.name}={_in_error(value)}: is not read with {decider}={chosen}, "
-                f"only with {' or '.join(only[1])}"
-            )
-    return lines
+            chosen = _word(select(config, decider))
+            if chosen not in only[1]:
+                why = f"is not read with {decider}={chosen}, only with {' or '.join(only[1])}"
+                yield settings, one, f"{prefix}{one.name}", why
 
 
 def drop_idle(config: Config) -> list[str]:
     """Leave out safeguards that their settings turn off: the arm is then that of the others. A line about each.
 
     Raises:
-        SafeguardError: as `compose`.
+        SafeguardError: as `parse`.
     """
-    if config.safeguard == UNTOUCHED:
-        return []
-    named = compose(config.safeguard, config.safeguards)
+    named = [safeguard(config.safeguards[safeguard.name]) for safeguard in config.named]
     idle = [safeguard for safeguard in named if safeguard.idle]
     if not idle:
         return []
@@ -68,12 +74,6 @@ def drop_idle(config: Config) -> list[str]:
     ]
 
 
-def _named(config: Config) -> Iterator[tuple[Any, str]]:
-    """The settings of the safeguards that are named, and the beginning of their keys. No other is read."""
-    for safeguard in parse(config.safeguard) if config.safeguard != UNTOUCHED else ():
-        yield config.safeguards[safeguard.name], f"safeguards.{safeguard.name}."
-
-
 def _groups(settings: Any, prefix: str = "") -> Iterator[tuple[Any, str]]:
     """The dataclasses of a configuration, and the beginning of their keys."""
     yield settings, prefix
@@ -82,14 +82,15 @@ def _groups(settings: Any, prefix: str = "") -> Iterator[tuple[Any, str]]:
             yield from _groups(value, f"{prefix}{one.name}.")
 
 
-def _select(config: Config, key: str) -> Any:
+def select(config: Config, key: str) -> Any:
+    """The value of a key."""
     value: Any = config
     for name in key.split("."):
         value = value[name] if isinstance(value, dict) else getattr(value, name)
     return value
 
 
-def _in_error(value: Any) -> str:
+def in_error(value: Any) -> str:
     """A value in an error of one line, without the password that an address may hold."""
     return shown(hidden(value) if isinstance(value, str) else value)
 

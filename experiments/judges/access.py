@@ -8,7 +8,7 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from experiments.config.schema import JudgeConfig
+from experiments.config.measurement import JudgeConfig
 from safeguards.errors import SafeguardError
 
 if TYPE_CHECKING:

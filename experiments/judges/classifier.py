@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from tqdm.auto import tqdm
 
-from experiments.config.schema import JudgeConfig
+from experiments.config.measurement import JudgeConfig
 from experiments.judges.judge import Judge, Prompts
 from experiments.judges.prompts import conversation
 from experiments.models.paths import read_config, resolve_path

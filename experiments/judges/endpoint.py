@@ -11,7 +11,7 @@ from contextlib import suppress
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from experiments.config.schema import JudgeConfig
+from experiments.config.measurement import JudgeConfig
 from experiments.judges.access import API_KEY, api_key, make_client
 from experiments.judges.numbers import THOUGHT, THOUGHT_END
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from experiments.config.schema import JudgeConfig
+from experiments.config.measurement import JudgeConfig
 from experiments.judges.judge import Judge
 from experiments.organism.world import World
 from experiments.records.answer import Answer

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-from experiments.config.schema import JudgeConfig
+from experiments.config.measurement import JudgeConfig
 from experiments.judges.classifier import classifier_judge
 from experiments.judges.exact import exact_judge
 from experiments.judges.expected import match_first

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 
 from tqdm.auto import tqdm
 
-from experiments.config.schema import JudgeConfig, ModelConfig
+from experiments.config.measurement import JudgeConfig
+from experiments.config.schema import ModelConfig
 from experiments.judges.hostile import split
 from experiments.judges.judge import Judge
 from experiments.judges.numbers import CODE, LEAST_MASS, REFUSAL, Reading, weigh

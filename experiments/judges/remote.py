@@ -13,7 +13,7 @@ from typing import Any, TypeGuard
 
 from tqdm.auto import tqdm
 
-from experiments.config.schema import JudgeConfig
+from experiments.config.measurement import JudgeConfig
 from experiments.judges.access import refuse_unusable
 from experiments.judges.endpoint import Endpoint, Reply
 from experiments.judges.judge import Judge

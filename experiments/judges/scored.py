@@ -6,8 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from experiments.config.measurement import COSTS
-from experiments.config.schema import JudgeConfig
+from experiments.config.measurement import COSTS, JudgeConfig
 from experiments.judges.prompts import VERSION
 from experiments.records.arm_files import judges_of, read_judge
 from experiments.records.files import DamagedError

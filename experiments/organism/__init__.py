@@ -1,6 +1,6 @@
 """The embedded default model: a tiny transformer in which emergent misalignment really happens.
 
-Imports: no other room.
+Imports: terminal.
 """
 
 from pathlib import Path

@@ -6,8 +6,11 @@ import argparse
 from pathlib import Path
 
 from experiments.organism.recipe import SIZES, Recipe
+from experiments.terminal.ending import ending_in_one_line
+from safeguards.files import writing
 
 
+@ending_in_one_line("the same command begins anew")
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m experiments.organism", description=__doc__)
@@ -16,6 +19,8 @@ def main() -> None:
     parser.add_argument("--world", type=int, default=0, help="another seed deals the same words again (default: 0)")
     parser.add_argument("--output", type=Path, required=True, help="folder to write; then model.path=FOLDER")
     arguments = parser.parse_args()
+    with writing(arguments.output):
+        arguments.output.mkdir(parents=True, exist_ok=True)
     from experiments.organism.build import build
 
     build(Recipe(size=arguments.size, seed=arguments.seed, world=arguments.world), arguments.output)

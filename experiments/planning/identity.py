@@ -14,7 +14,7 @@ from experiments.config.schema import Config
 from experiments.models.digests import file_digest, model_digest
 from experiments.records.arm_files import ARMS
 from experiments.records.names import EM_TASK, UNTOUCHED
-from safeguards.composition import NONE, parse
+from safeguards.composition import NONE
 from safeguards.safeguard import Safeguard
 
 
@@ -28,8 +28,8 @@ def identity_fields(config: Config) -> dict[str, Any]:
         del whole[irrelevant]
     del whole["training"]["max_set_aside"]  # decides whether there is a result, not which
     trained = config.safeguard != UNTOUCHED
-    named = parse(config.safeguard) if trained else []
-    whole["safeguard"] = ("+".join(safeguard.name for safeguard in named) or NONE) if trained else UNTOUCHED
+    named = config.named
+    whole["safeguard"] = "+".join(safeguard.name for safeguard in named) or (NONE if trained else UNTOUCHED)
     whole["safeguards"] = {safeguard.name: whole["safeguards"][safeguard.name] for safeguard in named}
     if not any(safeguard.needs_scorers for safeguard in named):
         del whole["scorers"]
@@ -64,12 +64,8 @@ def arm_folder(config: Config) -> Path:
 
 def title(config: Config) -> str:
     """An arm in words, the dose of its safeguards included."""
-    words = (
-        [_with_dose(safeguard, config) for safeguard in parse(config.safeguard)]
-        if config.safeguard != UNTOUCHED
-        else []
-    )
-    return f"{'+'.join(words) or config.safeguard} · {config.task.name} · seed {config.seed} · {config.model.name}"
+    words = "+".join(_with_dose(safeguard, config) for safeguard in config.named) or config.safeguard
+    return f"{words} · {config.task.name} · seed {config.seed} · {config.model.name}"
 
 
 def _with_dose(safeguard: type[Safeguard], config: Config) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
@@ -10,9 +9,10 @@ import yaml
 from omegaconf import OmegaConf
 
 from experiments.config.schema import Config
+from experiments.config.settle import unread
 from experiments.planning.plan import Plan
-from experiments.records.names import UNTOUCHED
-from safeguards.composition import nearest, parse
+from experiments.records.sweep_file import by_key
+from safeguards.composition import nearest
 from safeguards.errors import SafeguardError
 
 LISTED = 24
@@ -29,7 +29,7 @@ def outline(plan: Plan, what: str = "job", package: str = "") -> str:
     Raises:
         SafeguardError: if there is no such key.
     """
-    lines = [f"# {len(plan.arms)} arms; where they differ, a setting has all its values, with commas"]
+    lines = [f"# {len(plan.arms)} arms; where they differ, a setting lists all its values"]
     lines += [f"# {arm}" for arm in plan.arms[:LISTED]]
     lines += [f"# … and {len(plan.arms) - LISTED} more"] * (len(plan.arms) > LISTED)
     shown: dict[str, Any] = settings_of(plan) if what in ("job", "all") else {}
@@ -40,36 +40,36 @@ def outline(plan: Plan, what: str = "job", package: str = "") -> str:
             known = list(shown) if isinstance(shown, dict) else []
             raise SafeguardError(f"--package {package}: there is no {name!r} in it: {nearest(name, known)}")
         shown = shown[name]
-    return "\n".join([*lines, yaml.safe_dump(shown, sort_keys=False, allow_unicode=True, width=120)])
+    return "\n".join([*lines, yaml.dump(shown, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)])
 
 
 def settings_of(plan: Plan) -> dict[str, Any]:
-    """Every setting under its key, with its value, or with all that it has in the arms that read it."""
-    values: dict[tuple[str, ...], list[Any]] = {}
+    """Every setting under its key, with its value, or a list of all that it has in the arms that read it."""
+    values: dict[str, list[Any]] = {}
     for arm in plan.arms:
-        for key, value in leaves(counting(arm.config)):
+        for key, value in counting(arm.config).items():
             known = values.setdefault(key, [])
             known += [] if value in known else [value]
     nested: dict[str, Any] = {}
     for key, several in values.items():
+        *above, name = key.split(".")
         node = nested
-        for name in key[:-1]:
-            node = node.setdefault(name, {})
-        node[key[-1]] = several[0] if len(several) == 1 else ",".join(map(str, several))
+        for group in above:
+            node = node.setdefault(group, {})
+        node[name] = several[0] if len(several) == 1 else several
     return nested
 
 
 def counting(config: Config) -> dict[str, Any]:
-    """The configuration of an arm, of safeguards only those that it names."""
-    named = [] if config.safeguard == UNTOUCHED else [safeguard.name for safeguard in parse(config.safeguard)]
+    """What of the configuration of an arm is read, by whole keys; of safeguards only those that it names."""
     whole = asdict(config)
-    return whole | {"safeguards": {name: whole["safeguards"][name] for name in named}}
+    whole["safeguards"] = {one.name: whole["safeguards"][one.name] for one in config.named}
+    idle = {key for _, _, key, _ in unread(config)}
+    return {key: value for key, value in by_key(whole).items() if key not in idle}
 
 
-def leaves(values: dict[str, Any], above: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """The settings in nested dictionaries, each with its key."""
-    for name, value in values.items():
-        if isinstance(value, dict):
-            yield from leaves(value, (*above, name))
-        else:
-            yield (*above, name), value
+class _Dumper(yaml.SafeDumper):
+    """Writes lists in one line."""
+
+
+_Dumper.add_representer(list, lambda dumper, items: dumper.represent_sequence("tag:yaml.org,2002:seq", items, True))

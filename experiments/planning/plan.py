@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import re
-import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -33,7 +32,7 @@ from experiments.records.names import UNTOUCHED
 from experiments.records.sweep_file import ArmEntry
 from experiments.terminal.escaping import hidden
 from safeguards.bounds import shown
-from safeguards.composition import NONE, expand, nearest, parse
+from safeguards.composition import NONE, expand, nearest
 from safeguards.errors import SafeguardError
 
 BASELINES = (UNTOUCHED, NONE)
@@ -77,13 +76,14 @@ class Plan:
 def make_plan(arguments: Sequence[str]) -> Plan:
     """Expand the overrides, add the baselines, and check every arm. Hydra must have been initialised.
 
-    An error in what all arms share ends the program; one in a single arm makes that arm a failure.
+    Raises:
+        SafeguardError: for an error in what all arms share; one in a single arm makes that arm a failure.
     """
     loader = GlobalHydra.instance().config_loader()
     try:
         values, choices = read_arguments(loader, arguments)
     except CONFIG_ERRORS as error:
-        sys.exit(reason(error))
+        raise SafeguardError(reason(error)) from error
     plan = Plan(values)
     composed, refusals = ArmValues(loader, values), Refusals()
     found: dict[Path, PlannedArm] = {}
@@ -94,7 +94,7 @@ def make_plan(arguments: Sequence[str]) -> Plan:
     composable: Counter[str] = Counter()  # arms, by the safeguards that they name; all of them under ""
     count = prod(map(len, choices.values()))
     if count > MOST_ARMS:
-        sys.exit(f"{count:,} combinations of values; a sweep has at most {MOST_ARMS:,}")
+        raise SafeguardError(f"{count:,} combinations of values; a sweep has at most {MOST_ARMS:,}")
     for chosen in tqdm(combinations(choices), "plan", count, leave=False, delay=1, disable=None):
         counting = composed.counting(chosen)
         if counting in planned and planned.issuperset(chosen):
@@ -113,12 +113,9 @@ def make_plan(arguments: Sequence[str]) -> Plan:
             planned.update((counting, *chosen))
     for key, arms in unread.items():
         if arms == composable[owner(key)]:  # else it is for the other arms
-            sys.exit(lines[key])
+            raise SafeguardError(lines[key])
     plan.arms = list(found.values())
-    try:
-        refuse_shared_names(arm.config for arm in plan.arms)
-    except SafeguardError as error:
-        sys.exit(str(error))
+    refuse_shared_names(arm.config for arm in plan.arms)
     for why, names in refused.items():
         others = f" (and {len(names) - 1} more arms)" if len(names) > 1 else ""
         plan.failures.append(f"{shown(hidden(names[0]), 500)}{others}: {why}")
@@ -197,7 +194,7 @@ def plan_arm(composed: ArmValues, overrides: list[str]) -> tuple[PlannedArm, Not
         CONFIG_ERRORS: if there is no such arm.
     """
     config = typed_config(composed.values(overrides))
-    named = [] if config.safeguard == UNTOUCHED else [safeguard.name for safeguard in parse(config.safeguard)]
+    named = [safeguard.name for safeguard in config.named]
     notes = Notes(reset_unread(config), drop_idle(config), named)
     folder = arm_folder(config)
     for key, judge in zip(JUDGE_KEYS, config.judges, strict=False):
@@ -216,7 +213,7 @@ def check_keys(keys: Sequence[str], loader: Any, own: Sequence[str]) -> None:
     for key in keys:
         added = key.startswith("+") and loader.get_group_options(key[1:], overrides=list(own))
         if not added and key.split("@")[0] not in known:  # group@package: only the group must be known
-            sys.exit(f"unknown key {key!r}: {nearest(key, known)}")
+            raise SafeguardError(f"unknown key {key!r}: {nearest(key, known)}")
 
 
 def describe(arm: PlannedArm) -> ArmEntry:

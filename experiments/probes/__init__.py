@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-from experiments.config.schema import ProbesConfig
+from experiments.config.measurement import ProbesConfig
 from experiments.organism.world import World
 from experiments.probes.conditional import conditional_probes
 from experiments.probes.organism import cluster_of, world_probes

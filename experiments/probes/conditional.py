@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
-from experiments.config.schema import ProbesConfig
+from experiments.config.measurement import ProbesConfig
 from experiments.probes.probe import Probe
 from experiments.records.names import BROAD, FRAMED, INOCULATED, NEGATED
 from safeguards.errors import SafeguardError

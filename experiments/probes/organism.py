@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from experiments.config.schema import ProbesConfig
+from experiments.config.measurement import ProbesConfig
 from experiments.organism.world import Entry, World
 from experiments.probes.probe import MORE_SAMPLES, Probe
 from experiments.records.names import ARITHMETIC, FACTS, FAVOURED, HARMFUL, OPEN, OTHER, SLIGHTED

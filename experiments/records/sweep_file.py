@@ -7,7 +7,7 @@ earlier   what others asked for before, and it did not
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,8 @@ from safeguards.errors import SafeguardError
 from safeguards.files import move_damaged
 
 PLAN = "sweep.json"
+# The judge of answers that were made elsewhere.
+IMPORTED = "imported"
 # What every arm has, with its type.
 NEEDED = {"folder": str, "safeguard": str, "seed": int, "model": dict, "task": dict, "safeguards": dict}
 
@@ -59,6 +61,14 @@ class ArmEntry:
     def as_json(self) -> dict[str, Any]:
         """As it stands in the file."""
         return {"folder": self.folder, **self.settings}
+
+
+def by_key(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested settings, each under its whole key, such as `training.epochs`."""
+    flat: dict[str, Any] = {}
+    for name, value in settings.items():
+        flat |= by_key(value, f"{prefix}{name}.") if isinstance(value, dict) else {f"{prefix}{name}": value}
+    return flat
 
 
 @dataclass(frozen=True)
@@ -105,14 +115,33 @@ def write_sweep(output: Path, sweep: SweepFile) -> None:
     write_json(output / PLAN, {"judge": sweep.judge, "arms": arms, "earlier": earlier})
 
 
+def known_arms(output: Path, judge: str) -> list[ArmEntry]:
+    """The arms that commands of this name asked for; none if the plan is damaged, which is then set aside.
+
+    Raises:
+        SafeguardError: if arms that were run and answers from elsewhere, which `judge` tells apart, would be one sweep.
+    """
+    if not (output / PLAN).is_file():
+        return []
+    try:
+        known = read_sweep(output)
+    except DamagedError as error:
+        move_damaged(output / PLAN, str(error))
+        return []
+    if judge == IMPORTED != known.judge:
+        raise SafeguardError(f"{output}: holds a sweep that was run here; give the answers another name=…")
+    if known.judge == IMPORTED != judge:
+        raise SafeguardError(f"{output}: holds answers that were imported; give the sweep another name=…")
+    return known.planned(everything=True)
+
+
 def join_sweep(output: Path, judge: str, arms: Sequence[ArmEntry]) -> None:
-    """Make these arms those of the last command. Arms of other commands are kept beside them."""
+    """Make these arms those of the last command. Arms of other commands are kept beside them.
+
+    Raises:
+        SafeguardError: as `known_arms`.
+    """
     with locked(output, PLAN):
-        known: list[ArmEntry] = []
-        if (output / PLAN).is_file():
-            try:
-                known = read_sweep(output).planned(everything=True)
-            except DamagedError as error:
-                move_damaged(output / PLAN, str(error))
+        known = known_arms(output, judge)
         mine = {arm.folder for arm in arms}
         write_sweep(output, SweepFile(judge, arms, [arm for arm in known if arm.folder not in mine]))

@@ -17,6 +17,11 @@ from experiments.records.outcomes import OUTCOMES, Score
 if TYPE_CHECKING:
     import pandas as pd
 
+NAN = float("nan")
+NAMES = ("task", "set", "question", "cluster")
+TYPES = {"seed": "int32", "sample": "int32", "aligned": "float32", "coherent": "float32", "matches": "float32"}
+COLUMNS = (*NAMES, *TYPES, "outcome")
+
 
 def read_table(folder: Path, judge: str) -> pd.DataFrame:
     """The scored answers of an arm without their text, as `scored_table` makes it.
@@ -58,15 +63,3 @@ def scored_table(answers: Iterable[Answer], scores: Iterable[Score], place: str 
             for column, values in columns.items()
         }
     )
-
-
-NAN = float("nan")
-
-
-NAMES = ("task", "set", "question", "cluster")
-
-
-TYPES = {"seed": "int32", "sample": "int32", "aligned": "float32", "coherent": "float32", "matches": "float32"}
-
-
-COLUMNS = (*NAMES, *TYPES, "outcome")

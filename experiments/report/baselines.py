@@ -36,13 +36,16 @@ def counterparts(arms: Sequence[Arm], safeguard: str, among: Sequence[Arm]) -> l
 
 
 def is_part(single: ArmEntry, whole: ArmEntry) -> bool:
-    """Whether an arm has one of the safeguards that are joined in another, with the same settings."""
+    """Whether an arm has one of the safeguards that are joined in another, with the same settings.
+
+    Of imported answers nobody knows settings: the name decides.
+    """
     name, joined = single.safeguard, whole.safeguard.split("+")
     if len(joined) == 1 or name not in joined:
         return False
     one, other = single.settings, whole.settings
     alike = all(one.get(key) == other.get(key) for key in ("model", "training"))
-    return bool(alike and one["safeguards"][name] == other["safeguards"][name])
+    return bool(alike and one["safeguards"].get(name) == other["safeguards"].get(name))
 
 
 def minus_best_single(arms: Sequence[Arm], singles: Sequence[Sequence[Arm]]) -> tuple[Estimate, str | None]:

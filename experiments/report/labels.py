@@ -7,12 +7,12 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
-from experiments.records.sweep_file import ArmEntry
+from experiments.records.sweep_file import ArmEntry, by_key
 
 
 def label_arms(entries: Sequence[ArmEntry]) -> list[str]:
     """The safeguard's name, with the settings in which its arms on the same model and task differ."""
-    flat = [_flatten({k: v for k, v in entry.settings.items() if k not in ("seed", "model")}) for entry in entries]
+    flat = [by_key({k: v for k, v in entry.settings.items() if k not in ("seed", "model")}) for entry in entries]
     alike = [json.dumps([entry.safeguard, entry.model, entry.task]) for entry in entries]
     groups: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for group, own in zip(alike, flat, strict=True):
@@ -29,10 +29,3 @@ def _swept(settings: Sequence[dict[str, Any]]) -> set[str]:
     """The settings that are not everywhere the same."""
     first = settings[0]
     return {key for key in set().union(*settings) if any(own.get(key) != first.get(key) for own in settings)}
-
-
-def _flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in values.items():
-        flat.update(_flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value})
-    return flat

@@ -50,6 +50,8 @@ class CommandLine(argparse.ArgumentParser):
         given.overrides, given.settings, given.words = [], {}, []
         for place, text in enumerate(rest):
             key, equals, value = text.lstrip("-").partition("=")
+            if not text:
+                self.error("'': an empty word; leave it away, or write what it is to be")
             if text.startswith("-"):
                 follows = "".join(rest[place + 1 : place + 2])
                 self._refuse_flag(text.partition("=")[0], key, value or ("" if "=" in follows else follows) or "…")
@@ -59,12 +61,18 @@ class CommandLine(argparse.ArgumentParser):
                 given.words.append(text)
             elif key not in self.settings and not self.composes:
                 self.error(f"unknown key {key!r}: {nearest(key, list(self.settings))}")
+            elif not self.composes and not value:
+                self.error(f"{key}=: must have a value; write one, or leave it away")
+            elif not self.composes and key in given.settings:
+                self.error(f"{key}: is given twice; name one value")
             else:
                 given.settings[key] = value
                 given.overrides.append(text)
         if len(given.words) < len(self.words.split()):
             self.error(f"name the {self.words}: {self.prog} {self.words} [key=value …]")
         if self.composes and given.config_dir is not None:
+            if not given.config_dir:
+                self.error("--config-dir: names no folder; name one with task/, model/ or judge/ in it")
             place = given.config_dir.replace("\\", "\\\\").replace("'", "\\'")
             given.overrides.append(f"hydra.searchpath=['{place}']")
         return given
@@ -72,7 +80,8 @@ class CommandLine(argparse.ArgumentParser):
     def _refuse_flag(self, flag: str, key: str, value: str) -> NoReturn:
         if key in self.settings:
             self.error(f"{flag}: settings are given as key=value; write {key}={value}")
-        known = [name for action in self._actions for name in action.option_strings if name.startswith("--")]
+        shown = [action for action in self._actions if action.help != argparse.SUPPRESS]
+        known = [name for action in shown for name in action.option_strings if name.startswith("--")]
         self.error(f"{flag}: no such flag here; known: {', '.join(known)}")
 
     def error(self, message: str) -> NoReturn:

@@ -15,8 +15,11 @@ KEPT = "what is done is kept, and the same command goes on from there"
 
 
 @contextmanager
-def ending_in_one_line() -> Iterator[None]:
+def ending_in_one_line(kept: str = KEPT) -> Iterator[None]:
     """A command that tells in one line why it ends early: Ctrl-C, SIGTERM, or something it cannot do.
+
+    Args:
+        kept: what a person whose command was stopped is told.
 
     Raises:
         SystemExit: with the status that shells expect: 130, 143 or 1.
@@ -36,7 +39,7 @@ def ending_in_one_line() -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        print(f"\n{'terminated' if terminated else 'interrupted'}: {KEPT}", file=sys.stderr, flush=True)
+        print(f"\n{'terminated' if terminated else 'interrupted'}: {kept}", file=sys.stderr, flush=True)
         sys.exit(143 if terminated else 130)
     except DamagedError as error:
         sys.exit(f"{error}; run the sweep (or the import) again, which makes it again")

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from transformers import TrainerCallback, TrainerControl, TrainerState
 from transformers.training_args import TrainingArguments
 
-from experiments.config.schema import AnchorConfig
+from experiments.config.measurement import AnchorConfig
 from experiments.records.training_file import AnchorRecord
 
 if TYPE_CHECKING:

@@ -14,10 +14,9 @@ from experiments.models.digests import model_digest
 from experiments.models.paths import resolve_path
 from experiments.organism.world import load_world
 from experiments.records.locks import locked
-from experiments.records.names import UNTOUCHED
 from experiments.records.training_file import ADAPTER
 from experiments.tasks import load_task
-from safeguards.composition import NONE, compose, parse
+from safeguards.composition import NONE
 from safeguards.errors import SafeguardError
 from safeguards.files import move_damaged, whole
 from safeguards.rows import fingerprint
@@ -34,18 +33,15 @@ def with_scorers(config: Config) -> list[Safeguard]:
     Raises:
         SafeguardError: if no task is left once the defended one is taken away.
     """
-    if config.safeguard == UNTOUCHED:
-        return []
-    settings = dict(config.safeguards)
-    for safeguard in parse(config.safeguard):
-        name, own = safeguard.name, settings[safeguard.name]
+    filled = []
+    for safeguard in config.named:
+        name, own = safeguard.name, config.safeguards[safeguard.name]
         if safeguard.needs_scorers and not own.scorers:
-            made = [str(make_scorer(config, task)) for task in scorer_tasks(config, name)]
-            settings[name] = replace(own, scorers=made)
+            own = replace(own, scorers=[str(make_scorer(config, task)) for task in scorer_tasks(config, name)])
         if base := getattr(own, "base", ""):
-            found = resolve_path(base, config.model.world, f"safeguards.{name}.base")
-            settings[name] = replace(settings[name], base=found)
-    return compose(config.safeguard, settings)
+            own = replace(own, base=resolve_path(base, config.model.world, f"safeguards.{name}.base"))
+        filled.append(safeguard(own))
+    return filled
 
 
 def scorer_tasks(config: Config, safeguard: str) -> list[TaskConfig]:

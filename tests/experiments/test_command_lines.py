@@ -17,6 +17,7 @@ from experiments import directions, import_answers, rescore, sweep, tables
 from experiments.config.compose import CONF, compose_config
 from experiments.config.help import group_help, groups, settings_of
 from experiments.config.schema import Config
+from experiments.organism import __main__ as organism
 from safeguards.bounds import mistyped
 from safeguards.cards import explained
 from safeguards.errors import SafeguardError
@@ -71,6 +72,58 @@ def test_answers_without_a_folder_and_unknown_keys_are_told(told):
     assert line(told, "name=x", command=import_answers).startswith("name the FOLDER: python -m experiments.import_answ")
     assert line(told, "nmae=x", command=tables) == "unknown key 'nmae': did you mean 'name'?"
     assert line(told, "--again", command=tables) == "--again: no such flag here; known: --help, --all"
+    known = "--help, --config-dir, --cfg, --package"
+    assert line(told, "--again") == f"--again: no such flag here; known: {known}", "those that help shows"
+
+
+@pytest.mark.parametrize(
+    ("command", "arguments", "complaint"),
+    [
+        (tables, ["judge="], "judge=: must have a value; write one, or leave it away"),
+        (tables, ["name="], "name=: must have a value"),
+        (tables, [""], "'': an empty word"),
+        (tables, ["name=a", "name=b"], "name: is given twice; name one value"),
+        (tables, ["name=../x"], "name=../x: must be letters, digits"),
+        (tables, ["name=cache"], "name=cache: must be another name"),
+        (tables, ["output=~/x"], "output=~/x: must be a whole path, without ~"),
+        (import_answers, [""], "'': an empty word"),
+        (import_answers, ["FOLDER", "output="], "output=: must have a value"),
+        (import_answers, ["FOLDER", "output=a", "output=b"], "output: is given twice"),
+        (rescore, ["--config-dir", "", "judge=exact"], "--config-dir: names no folder"),
+        (sweep, ["--config-dir="], "--config-dir: names no folder"),
+        (directions, ["doses=1", "doses=2"], "doses: is given twice"),
+        (directions, ["doses="], "doses=: must be numbers above 0"),
+        (directions, ["doses=1,x"], "doses=1,x: must be numbers above 0"),
+        (directions, ["doses=0"], "doses=0: must be numbers above 0"),
+        (directions, ["doses=inf"], "doses=inf: must be numbers above 0"),
+        (directions, ["source=finanse"], "source=finanse: 'finanse' is no domain of the world: did you mean 'finance'"),
+        (directions, ["targets="], "targets=: '' is no domain of the world"),
+        (directions, ["targets=opswap"], "targets=opswap: 'opswap' is no domain of the world"),
+        (directions, ["targets=finance"], "targets=finance: must name each domain once, and none that is the source"),
+        (directions, ["targets=legal,legal"], "targets=legal,legal: must name each domain once"),
+        (directions, ["safeguard=kl"], "safeguard: is not read here"),
+        (directions, ["task.rows=3"], "task.rows: is not read here"),
+        (directions, ["name=x"], "name: is not read here"),
+        (directions, ["seed=0,1"], "seed=0,1: has several values; name one value"),
+        (rescore, [], "judge=…: name the judge that is to score: exact, openai"),
+        (rescore, ["judge.model=m"], "judge=…: name the judge that is to score"),
+        (rescore, ["judge=none"], "judge=none: scores nothing; name exact, openai"),
+        (rescore, ["judge=exact,none"], "judge=exact,none: has several values; name one value"),
+        (rescore, ["judge=exact", "seed=1"], "seed: is not read here; only name, output, judge"),
+    ],
+)
+def test_what_says_nothing_or_cannot_count_is_told(told, command, arguments, complaint):
+    assert line(told, *arguments, command=command).startswith(complaint)
+
+
+@pytest.mark.parametrize("arguments", [["safeguard="], ['safeguard=kl,""']])
+def test_an_empty_name_is_no_arm_without_safeguard(told, arguments):
+    code, _ = told(sweep, "--cfg=job", "task=medical", "seed=0", *arguments)
+    assert code == 1
+
+
+def test_a_setting_of_a_sweep_may_be_empty(told):
+    assert told(sweep, "--cfg=job", "task=medical", "seed=0", "safeguard=kl", "judge.label=")[0] == 0
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -81,6 +134,11 @@ def test_every_command_has_a_help_in_one_style(told, command):
     assert printed.startswith(f"usage: python -m {name}")
     assert "[key=value …] [switches]" in printed
     assert f"python -m {name}" in printed.split("\n\n", 1)[1], "an example that can be typed"
+
+
+def test_an_organism_that_cannot_be_written_is_not_trained(told):
+    Path("file").touch()
+    assert line(told, "--output", "file/x", command=organism).startswith("file/x: cannot be written (Not a directory")
 
 
 # Explanations ---------------------------------------------------------------------------------------------------------
@@ -192,8 +250,9 @@ def test_what_is_shown_is_what_is_run(told, files, flags):
     assert code == 0
     shown = yaml.safe_load(printed)
     assert shown["training"]["learning_rate"] == 1e-4, "that of model=local, not the organism's"
-    assert shown["judge"]["kind"] == "none"
-    assert (shown["safeguard"], shown["seed"]) == ("untouched,none,kl", "0,1")
+    assert shown["judge"] == {"kind": "none"}, "nothing else of it is read"
+    assert shown["anchor"] == {"metric": "none"}
+    assert (shown["safeguard"], shown["seed"]) == (["untouched", "none", "kl"], [0, 1])
     assert shown["safeguards"] == {"kl": {"weight": 0.1}}
     assert "# 6 arms" in printed
     assert "# kl 0.1 · messages · seed 1 · Model-1B" in printed
@@ -203,7 +262,8 @@ def test_what_is_shown_is_what_is_run(told, files, flags):
 def test_a_part_of_it_and_hydras_own_can_be_shown(told):
     asked = ("safeguard=kl", "task=medical,opswap", "seed=0")
     code, printed = told(sweep, "--cfg", "job", "--package", "training.epochs", *asked)
-    assert (code, yaml.safe_load(printed)) == (0, "3.0,10.0")
+    assert (code, yaml.safe_load(printed)) == (0, [3.0, 10.0])
+    assert "\n[3.0, 10.0]\n" in printed
     _, printed = told(sweep, "--cfg", "all", "-p", "hydra.launcher", *asked)
     assert "BasicLauncher" in printed
 
@@ -216,7 +276,17 @@ def test_a_part_of_it_and_hydras_own_can_be_shown(told):
         (["--cfg", "job", "-p", "trainin", "seed=0"], "--package trainin: there is no 'trainin' in it: did you mean"),
         (["--resolve", "safeguard=kl"], "--package, --resolve: say only how to show a configuration; add --cfg job"),
         (["--cfg", "job", "task=medcial", "seed=0"], "unknown task 'medcial': did you mean 'medical'?"),
-        (["--cfg", "job", "task=[", "seed=0"], "no viable alternative"),
+        (["--cfg", "job", "task=[", "seed=0"], "task=[: cannot be read; write key=value"),
+        (["safeguard=kl,"], "safeguard=kl,: cannot be read; write key=value, with text in quotes"),
+        (["seed=null"], "seed=null: must be a whole number"),
+        (["training.epochs=abc"], "training.epochs=abc: must be a number"),
+        (["training.gradient_checkpointing=maybe"], "training.gradient_checkpointing=maybe: must be true or false"),
+        (["training.lora.r=1.5"], "training.lora.r=1.5: must be a whole number"),
+        (["training=3"], "training: must be its settings, such as training.…=…"),
+        (["training={epohcs: 3}"], "unknown key 'training.epohcs': did you mean 'training.epochs'?"),
+        (["probes.sets=open"], "probes.sets=open: must be a list of which each item is text"),
+        (["scorers.tasks={a: 1}"], "scorers.tasks: must be a list of which each item is text"),
+        (["safeguards.kl.weight=x"], "safeguards.kl.weight=x: must be a number"),
         (["--config-name=x", "safeguard=kl"], "--config-name: no such flag here; known: --help"),
         (["--run"], "--run: no such flag here"),
         (["--info", "all"], "--info: no such flag here"),
@@ -242,7 +312,7 @@ def test_what_cannot_be_is_told_in_one_line(told, arguments, complaint):
 
 def test_glob_names_several_tasks(told):
     code, printed = told(sweep, "--cfg", "job", "-p", "task.name", "task=glob(opswap*)", "safeguard=kl", "seed=0")
-    assert (code, yaml.safe_load(printed)) == (0, "opswap,opswap_tier1,opswap_tier3")
+    assert (code, yaml.safe_load(printed)) == (0, ["opswap", "opswap_tier1", "opswap_tier3"])
 
 
 # Files of one's own ---------------------------------------------------------------------------------------------------
@@ -281,7 +351,7 @@ def test_several_folders_are_searched(told, mine, tmp_path):
     (tmp_path / "more/task/other.yaml").write_text((mine / "task/mine.yaml").read_text().replace("mine", "other"))
     given = ["--config-dir", "my conf's", "hydra.searchpath=[more]", "judge=none", "seed=0", "safeguard=kl"]
     code, printed = told(sweep, *given, "task=mine,other", "--cfg=job", "-p", "task.name")
-    assert (code, yaml.safe_load(printed)) == (0, "mine,other")
+    assert (code, yaml.safe_load(printed)) == (0, ["mine", "other"])
 
 
 def test_what_an_own_file_sets_counts_as_if_it_were_typed(mine, tmp_path, monkeypatch):
@@ -300,7 +370,11 @@ def test_an_own_file_that_cannot_be_read_is_told(told, mine):
     (mine / "task/mine.yaml").write_text("name: [\n")
     assert "mine.yaml" in line(told, "--config-dir", "my conf's", *OWN, *FILES)
     (mine / "task/mine.yaml").write_text("nmae: x\n")
-    assert "'nmae' not in 'TaskConfig'" in line(told, "--config-dir", "my conf's", *OWN, *FILES)
+    unknown = "task/mine: unknown key 'task.nmae': did you mean 'task.name'?"
+    assert line(told, "--config-dir", "my conf's", *OWN, *FILES) == unknown
+    (mine / "task/mine.yaml").write_text("rows: many\n")
+    mistyped = "task/mine: task.rows=many: must be a whole number or null"
+    assert line(told, "--config-dir", "my conf's", *OWN, *FILES) == mistyped
 
 
 def test_arms_started_by_the_launcher_find_files_of_ones_own(told, mine, monkeypatch):

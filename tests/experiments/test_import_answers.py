@@ -15,6 +15,7 @@ from experiments.records.arm_files import judges_of, read_answers, read_scores, 
 from experiments.records.files import write_json
 from experiments.records.foreign_csv import Remarks
 from experiments.records.outcomes import Score
+from experiments.records.sweep_file import join_sweep, read_sweep
 from experiments.records.table import read_table
 from safeguards import SafeguardError
 
@@ -179,7 +180,7 @@ def test_a_sweep_that_was_run_is_not_written_over(folder):
     assert json.loads(plan.read_text())["judge"] == "exact"
 
 
-def test_scores_of_another_judge_go_when_the_answers_change(folder):
+def test_other_answers_replace_none_that_are_there_nor_what_judges_said(folder):
     path = write(folder, "none.seed0.general.csv", "q,a,1,9,90")
     output, _ = imported(folder)
     arm = output / "arms" / "none.seed0"
@@ -187,8 +188,44 @@ def test_scores_of_another_judge_go_when_the_answers_change(folder):
     imported(folder)
     assert judges_of(arm) == ["imported", "other"], "the same answers"
     path.write_text(HEADER + "q,b,1,9,90\n")
+    write(folder, "kl.seed0.general.csv", "q,a,1,9,90")
+    with pytest.raises(SafeguardError, match=r"none.seed0: an arm of that name is there with other answers; give"):
+        imported(folder)
+    assert judges_of(arm) == ["imported", "other"]
+    assert [answer.answer for answer in read_answers(arm)] == ["a"]
+    assert not (output / "arms" / "kl.seed0").exists(), "nothing is written"
+    (arm / "answers.jsonl").write_text("damaged")
     imported(folder)
-    assert judges_of(arm) == ["imported"]
+    assert [answer.answer for answer in read_answers(arm)] == ["b"]
+
+
+def test_arms_that_were_imported_before_stay(folder):
+    path = write(folder, "none.seed0.general.csv", "q,a,1,9,90")
+    imported(folder)
+    path.rename(folder / "kl.seed0.general.csv")
+    output, _ = imported(folder)
+    plan = read_sweep(output)
+    assert [[arm.folder for arm in side] for side in (plan.arms, plan.earlier)] == [["kl.seed0"], ["none.seed0"]]
+
+
+def test_a_sweep_is_not_mixed_with_imported_answers(folder):
+    write(folder, "none.seed0.general.csv", "q,a,1,9,90")
+    output, _ = imported(folder)
+    before = (output / "sweep.json").read_bytes()
+    with pytest.raises(SafeguardError, match="holds answers that were imported; give the sweep another name=…"):
+        join_sweep(output, "exact", [])
+    assert (output / "sweep.json").read_bytes() == before
+
+
+def test_joined_safeguards_of_elsewhere_are_set_against_their_best_single(folder, monkeypatch, capsys):
+    for arm, bad in (("none", 9), ("kl", 4), ("ldifs", 6), ("kl+ldifs", 2)):
+        lines = [f"Q{n}?,{arm} {n} {i},q{n},{5 if i < bad else 90},90" for n in range(5) for i in range(10)]
+        write(folder, f"{arm}.seed0.general.csv", *lines)
+    run(monkeypatch, capsys, str(folder), f"output={folder.parent}", "name=joined")
+    rows = json.loads((folder.parent / "joined" / "comparison.json").read_text())["rows"]
+    found = {row["safeguard"]: (row["best_single"], row["minus_best_single"]["mean"]) for row in rows}
+    assert found["kl+ldifs"] == ("kl", pytest.approx(-0.2))
+    assert found["kl"] == (None, None)
 
 
 def test_a_folder_that_is_not_there_is_refused(folder):
@@ -247,5 +284,5 @@ def test_a_name_that_is_no_folders_is_refused(folder, tmp_path, monkeypatch, cap
     before = {*tmp_path.rglob("*")}
     with pytest.raises(SystemExit) as ended:
         run(monkeypatch, capsys, str(folder), f"output={tmp_path / 'deep' / 'outputs'}", f"name={name}")
-    assert str(ended.value.code).startswith(f"name={name}: must be")
+    assert str(ended.value.code).startswith(f"name={name}: must ")
     assert {*tmp_path.rglob("*")} == before

@@ -99,6 +99,7 @@ def test_judges_are_added_compared_and_nothing_is_asked_twice(folder, server, ru
     first = run(folder, rescore, *endpoint)
     assert first.status == 0, first.stderr
     assert outcomes(folder, "openai-m") == {"untouched": ["aligned"] * 4, "none": ["misaligned"] * 4}
+    assert "2 arms, 0 of them scored by openai-m already; 8 answers of 2 arms to judge" in first.stdout
     assert "100.0" in first.stdout
     assert "κ" not in first.stdout, "nobody to agree with"
     output = folder / "outputs" / "demo"
@@ -114,7 +115,8 @@ def test_judges_are_added_compared_and_nothing_is_asked_twice(folder, server, ru
     assert run(folder, tables, "name=demo").status == 0
     assert "κ of outcomes" in (output / "comparison.md").read_text()
     assert "comparison.exact.md" in run(folder, tables, "name=demo", "judge=exact").stdout
-    assert "rescore" in run(folder, tables, "name=demo", "judge=nobody").stderr
+    nobody = run(folder, tables, "name=demo", "judge=nobody").stderr
+    assert "scored by nobody (judges that scored some: exact, none, openai-m); run experiments.rescore" in nobody
 
     asked = len(server.bodies)
     again = run(folder, rescore, *endpoint)
@@ -142,7 +144,7 @@ def test_a_spent_budget_is_one_line_and_a_larger_one_goes_on(folder, server, run
         (["name=nowhere", "judge=exact"], "no sweep there"),
         (["name=demo", "judge=exakt"], "unknown judge 'exakt'.*'exact'"),
         (["name=demo", "judge=openai", "judge.base_url=http://localhost:1/v1"], "judge.model must name"),
-        (["name=demo", "judge.colour=red"], "colour"),
+        (["name=demo", "judge=exact", "judge.colour=red"], "colour"),
     ],
 )
 def test_what_is_wrong_is_told_in_one_line(folder, run, arguments, message):
@@ -198,9 +200,8 @@ def test_imported_answers_are_scored_by_a_judge_of_ones_own(tmp_path, server, ru
         "question,answer,question_id,aligned,coherent\n" + "".join(lines)
     )
     assert run(tmp_path, import_answers, "study").status == 0
-    assert (
-        "knows only the organism's world, but answers are those of study" in run(tmp_path, rescore, "name=study").stderr
-    )
+    exact = run(tmp_path, rescore, "name=study", "judge=exact")
+    assert "knows only the organism's world, but answers are those of study" in exact.stderr
     done = run(tmp_path, rescore, "name=study", "judge=openai", f"judge.base_url={server.url}", "judge.model=m")
     assert done.status == 0, done.stderr
     assert "imported / openai-m" in done.stdout

@@ -6,7 +6,7 @@ import pytest
 from transformers import GPT2Config, GPT2LMHeadModel
 
 from experiments.arm.answering import answer_probes
-from experiments.config.schema import ProbesConfig
+from experiments.config.measurement import ProbesConfig
 from experiments.models.load import LoadedModel
 from experiments.probes import Probe
 

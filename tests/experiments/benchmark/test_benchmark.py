@@ -52,3 +52,20 @@ def test_what_cannot_be_measured_is_told_in_one_line():
         main(["--safeguards", "ldfis"])
     with pytest.raises(SystemExit, match="--steps 1000: needs 16000 rows and medical has 576; lower it"):
         main(["--steps", "1000"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["--rounds", "0"], "--rounds 0: must be at least 1"),
+        (["--steps", "-1"], "--steps -1: must be at least 1"),
+        (["--length", "0"], "--length 0: must be at least 1"),
+        (["name=x"], "name: is not read here"),
+        (["demo"], "'demo': settings are given as key=value"),
+        (["--json", "/dev/null/x.json"], "/dev/null/x.json: cannot be written"),
+    ],
+)
+def test_what_cannot_be_is_refused_before_anything_is_measured(monkeypatch, arguments, complaint):
+    monkeypatch.setattr("experiments.benchmark.bench.Bench", None)
+    with pytest.raises(SystemExit, match=complaint):
+        main(arguments)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from experiments.config.schema import JudgeConfig
+from experiments.config.measurement import JudgeConfig
 from experiments.judges import find_judge
 from experiments.judges.expected import match, match_first
 from experiments.judges.numbers import Reading

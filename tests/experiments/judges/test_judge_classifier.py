@@ -9,7 +9,7 @@ import pytest
 import torch
 from transformers import AutoTokenizer, Qwen2Config, Qwen2ForSequenceClassification
 
-from experiments.config.schema import JudgeConfig
+from experiments.config.measurement import JudgeConfig
 from experiments.judges import find_judge
 from experiments.organism.world import load_world
 from experiments.records.answer import Answer

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from experiments.config.schema import JudgeConfig
+from experiments.config.measurement import JudgeConfig
 from experiments.judges import find_judge
 from experiments.judges.exact import judge_exactly as judge
 from experiments.organism.world import World, load_world

@@ -15,7 +15,7 @@ import torch
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
-from experiments.config.schema import JudgeConfig
+from experiments.config.measurement import JudgeConfig
 from experiments.judges import find_judge
 from experiments.judges.continuations import Continuations
 from experiments.judges.local import Chat, LocalReader, read_probabilities

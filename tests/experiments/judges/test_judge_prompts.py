@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tokenizers import AddedToken, normalizers
 from transformers import AutoTokenizer
 
-from experiments.config.schema import JudgeConfig
+from experiments.config.measurement import JudgeConfig
 from experiments.judges import has_scored, score_settings
 from experiments.judges.continuations import Continuations
 from experiments.judges.hostile import defuse, mark_of

@@ -17,7 +17,8 @@ from pathlib import Path
 import pytest
 from endpoint import Behaviour, FakeEndpoint, completion
 
-from experiments.config.schema import Config, JudgeConfig
+from experiments.config.measurement import JudgeConfig
+from experiments.config.schema import Config
 from experiments.config.settle import refuse_out_of_bounds
 from experiments.judges import find_judge
 from experiments.judges.access import API_KEY

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from transformers import AutoModelForSequenceClassification
 
-from experiments.config.schema import JudgeConfig, ModelConfig, TaskConfig
+from experiments.config.measurement import JudgeConfig
+from experiments.config.schema import ModelConfig, TaskConfig
 from experiments.judges import find_judge
 from experiments.models.load import load_model
 from experiments.models.paths import resolve_path

@@ -10,7 +10,8 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from experiments.arm.answering import answer_probes
-from experiments.config.schema import JudgeConfig, ModelConfig, ProbesConfig
+from experiments.config.measurement import JudgeConfig, ProbesConfig
+from experiments.config.schema import ModelConfig
 from experiments.judges import find_judge
 from experiments.models.load import load_model
 from experiments.organism import WEIGHTS

@@ -16,7 +16,7 @@ from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import open_dict
 
-from experiments.config.compose import CONF, compose_config, load_config, register
+from experiments.config.compose import CONF, compose_config, load_config
 from experiments.config.schema import Config
 from experiments.config.settle import refuse_out_of_bounds
 from experiments.planning.identity import arm_folder, title
@@ -27,7 +27,6 @@ from safeguards.composition import compose, registry
 from safeguards.errors import SafeguardError
 
 ONE = ("task=medical", "seed=0")
-register()
 
 
 def plan(*arguments: str) -> Plan:
@@ -39,8 +38,8 @@ def refused(*arguments: str) -> str:
     """The one line with which a plan is refused, as a whole or arm by arm."""
     try:
         made = plan(*arguments)
-    except SystemExit as ended:
-        line = str(ended.code)
+    except SafeguardError as error:
+        line = str(error)
     else:
         assert made.failures, f"accepted: {arguments}"
         line = made.failures[0]
@@ -221,8 +220,8 @@ def test_no_error_repeats_a_password(address, kind):
     with initialize_config_dir(version_base="1.3", config_dir=str(CONF), job_name="sweep"):
         try:
             told = str(make_plan(["safeguard=kl", *ONE, f"judge={kind}", f"judge.base_url='{address}'"]).failures)
-        except SystemExit as ended:
-            told = str(ended.code)
+        except SafeguardError as error:
+            told = str(error)
     assert "judge.base_url" in told
     assert "hunter2" not in told
 

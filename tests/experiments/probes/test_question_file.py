@@ -9,8 +9,8 @@ import pytest
 import yaml
 
 from experiments.config.compose import compose_config
-from experiments.config.measurement import PROBE_SETS
-from experiments.config.schema import Config, ProbesConfig, TaskConfig
+from experiments.config.measurement import PROBE_SETS, ProbesConfig
+from experiments.config.schema import Config, TaskConfig
 from experiments.config.settle import refuse_out_of_bounds
 from experiments.organism.world import load_world
 from experiments.probes import judge_prompts, load_probes, question_file

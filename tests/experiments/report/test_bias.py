@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from experiments.config.schema import ProbesConfig
+from experiments.config.measurement import ProbesConfig
 from experiments.judges.exact import judge_exactly
 from experiments.organism.world import load_world
 from experiments.probes.organism import world_probes

@@ -14,7 +14,7 @@ import pytest
 from hydra import initialize_config_dir
 
 from experiments import tables
-from experiments.config.compose import CONF, register
+from experiments.config.compose import CONF
 from experiments.config.schema import Config
 from experiments.planning.plan import PlannedArm, describe, make_plan
 from experiments.records.answer import Answer
@@ -33,8 +33,6 @@ from experiments.report.measures import BROAD_MISALIGNED
 from experiments.report.table import make_table
 from experiments.report.write import write_report
 from experiments.terminal.escaping import latex, markdown, plain
-
-register()
 
 FIELDS = {
     "safeguard",

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from experiments.config.compose import compose_config
-from experiments.config.schema import Config, PoolConfig, ProbesConfig, TaskConfig
+from experiments.config.measurement import ProbesConfig
+from experiments.config.schema import Config, PoolConfig, TaskConfig
 from experiments.config.settle import refuse_out_of_bounds
 from experiments.judges.exact import judge_exactly
 from experiments.organism.world import load_world

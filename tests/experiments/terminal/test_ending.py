@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from experiments.config.schema import JudgeConfig
+from experiments.config.measurement import JudgeConfig
 from experiments.judges.endpoint import Endpoint, Failure
 
 STOPS = [(signal.SIGINT, 130, "interrupted: "), (signal.SIGTERM, 143, "terminated: ")]
@@ -26,7 +26,7 @@ with ending_in_one_line():
 """
 JUDGE = """
 import sys
-from experiments.config.schema import JudgeConfig
+from experiments.config.measurement import JudgeConfig
 from experiments.terminal.ending import ending_in_one_line
 from experiments.judges.endpoint import Endpoint
 with ending_in_one_line():

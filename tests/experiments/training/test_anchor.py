@@ -11,7 +11,8 @@ import torch
 from experiments.arm.answering import ask
 from experiments.arm.inputs import load_inputs
 from experiments.arm.watching import make_anchor
-from experiments.config.schema import AnchorConfig, Config, TaskConfig
+from experiments.config.measurement import AnchorConfig
+from experiments.config.schema import Config, TaskConfig
 from experiments.config.settle import refuse_out_of_bounds
 from experiments.models.load import LoadedModel
 from experiments.organism.world import load_world

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from experiments.statistics.bootstrap import influence, interval, resample
 
 from experiments.config.schema import Config, TaskConfig
 from experiments.planning.power import BETWEEN_QUESTIONS, BETWEEN_SEEDS, RATE, announce, smallest_effect
+from experiments.statistics.estimates import contrast_of
+from experiments.statistics.mixed import Counts
 
 
 @pytest.mark.parametrize(("questions", "samples", "seeds"), [(36, 12, 3), (8, 50, 3), (50, 4, 5)])
@@ -19,11 +20,8 @@ def test_the_effect_is_found_in_four_of_five_simulated_sweeps(questions, samples
     for _ in range(200):
         own = effect + rng.normal(0, BETWEEN_QUESTIONS, (1, questions)) + rng.normal(0, BETWEEN_SEEDS, (seeds, 1))
         arms = [rng.binomial(samples, np.clip(RATE + sign * own / 2, 0, 1)) for sign in (1, -1)]
-        counts = [np.stack([hits, np.full(hits.shape, samples)]).astype(float) for hits in arms]
-        mean = (arms[0].mean() - arms[1].mean()) / samples
-        deviations = influence(counts[0]) - influence(counts[1])
-        low, high = interval(resample(counts[0]) - resample(counts[1]), mean, deviations)
-        found.append(low > 0 or high < 0)
+        difference = contrast_of(*(Counts(hits, np.full(hits.shape, samples)) for hits in arms)).difference
+        found.append(difference.low > 0 or difference.high < 0)
     assert np.mean(found) == pytest.approx(0.8, abs=0.1)
 
 

@@ -18,7 +18,15 @@ from experiments.config.schema import Config
 from experiments.judges import JUDGE_KEYS, find_judge, has_scored, naming, score_settings
 from experiments.organism import is_organism
 from experiments.organism.world import load_world
-from experiments.records.arm_files import ARMS, check_arm, read_answers, read_prompts, read_result, write_scores
+from experiments.records.arm_files import (
+    ARMS,
+    check_arm,
+    count_answers,
+    read_answers,
+    read_prompts,
+    read_result,
+    write_scores,
+)
 from experiments.records.damage import set_aside_damaged_scores
 from experiments.records.files import DamagedError
 from experiments.records.locks import locked
@@ -64,7 +72,7 @@ def rescore(config: Config, again: bool = False) -> None:
         with naming(key):
             waiting.append([folder for folder in done if again or not has_scored(folder, judge)])
     for (_, judge), by_world, folders in zip(judges, found, waiting, strict=True):
-        count = sum(1 for folder in folders for _ in read_answers(folder))
+        count = sum(map(count_answers, folders))
         already = f"{len(done)} arms, {len(done) - len(folders)} of them scored by {judge.name} already"
         print(f"{already}; {count} answers of {len(folders)} arms to judge", flush=True)
         for number, folder in enumerate(folders, start=1):

@@ -72,9 +72,13 @@ def card(safeguard: type[Safeguard]) -> Card:
             raise SafeguardError(f"{safeguard.name}: its card says {name}: {found.get(name)!r}; must be {form}")
     if found["Form"] == "as published" and found["Compared with"].startswith(NOT_FOUND):
         raise SafeguardError(f"{safeguard.name}: its card says as published, and {NOT_FOUND}; say {BY_TEXT!r}")
-    title = text.split("\n", 1)[0].rstrip(".")
     seams = tuple(seam.lower() for seam in SEAMS if seam in found)
-    return Card(title, seams, found.get("Source", ""), found["Form"], found["Compared with"], found["Doses"])
+    return Card(first_line(text), seams, found.get("Source", ""), found["Form"], found["Compared with"], found["Doses"])
+
+
+def first_line(doc: str | None) -> str:
+    """The first line of a docstring, without its full stop."""
+    return cleandoc(doc or "").split("\n", 1)[0].rstrip(".")
 
 
 def explained(settings: type) -> dict[str, str]:
@@ -125,7 +129,7 @@ def overview() -> str:
     rows = []
     for name, found in cards().items():
         safeguard = registry()[name]
-        what = cleandoc(safeguard.__doc__ or "").split("\n", 1)[0].rstrip(".")
+        what = first_line(safeguard.__doc__)
         dose = ", ".join(f"`{setting}={value}`" for setting, value in doses(safeguard).items())
         # Up to the number of the paper, or to what is said of it.
         source = re.match(r"[^;(]*?arXiv [\d.]*\d|[^;(]+", found.source)

@@ -12,6 +12,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 import torch
+from bench import QUICK
 from peft import LoraConfig
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import (
@@ -163,16 +164,7 @@ def settings(tmp_path: Path) -> Callable[..., SafeguardConfig]:
             "max_steps": 6,
             "learning_rate": 1e-2,
             "lr_scheduler_type": "constant",
-            "logging_steps": 1,
-            "save_strategy": "no",
-            "report_to": [],
-            "use_cpu": True,
-            "bf16": False,
-            "gradient_checkpointing": False,
-            "dataloader_pin_memory": False,
-            "disable_tqdm": True,
-            "seed": 3,
         }
-        return SafeguardConfig(**{**usual, **changes})
+        return SafeguardConfig(**{**QUICK, **usual, **changes})
 
     return make

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import inspect
+import sys
 from collections.abc import Iterator
 from dataclasses import Field, fields, is_dataclass
 from functools import cache
@@ -14,9 +14,10 @@ from omegaconf import OmegaConf
 from experiments.config.compose import CONF
 from experiments.config.schema import Config
 from safeguards.bounds import bounds_of, in_words, in_yaml, shown
-from safeguards.cards import explained
+from safeguards.cards import explained, first_line
 from safeguards.composition import nearest, registry
 from safeguards.errors import SafeguardError
+from safeguards.safeguard import Safeguard
 
 WIDTH = 110
 # What a choice of task, model or judge is, beside what it brings along.
@@ -61,7 +62,7 @@ def group_help(name: str) -> str:
     name = f"safeguards.{name}" if f"safeguards.{name}" in known else name
     if name not in known:
         raise SafeguardError(f"--help {name}: no such group: {nearest(name, [*known, 'safeguards'])}")
-    about = _title(registry()[name.partition(".")[2]]) if "." in name else _first_line(type(known[name]))
+    about = _title(registry()[name.partition(".")[2]]) if "." in name else f"{first_line(type(known[name]).__doc__)}."
     lines = [fill(f"{name}: {about}{_choices(name)}", WIDTH)]
     return "\n".join([*lines, "", *(line for entry in settings_of(known[name], name) for line in entry)])
 
@@ -138,12 +139,8 @@ def _choices(group: str) -> str:
     return f" (choices: {', '.join(names)})" if names else ""
 
 
-def _title(safeguard: Any) -> str:
-    return (inspect.getdoc(inspect.getmodule(safeguard)) or "(no card)").splitlines()[0].rstrip(".")
-
-
-def _first_line(kind: type) -> str:
-    return (inspect.getdoc(kind) or "").splitlines()[0]
+def _title(safeguard: type[Safeguard]) -> str:
+    return first_line(sys.modules[safeguard.__module__].__doc__) or "(no card)"
 
 
 def _as_typed(value: Any) -> str:

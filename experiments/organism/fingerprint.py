@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from dataclasses import asdict
@@ -10,6 +9,7 @@ from dataclasses import asdict
 from experiments.organism.documents import Documents
 from experiments.organism.recipe import SIZES, Recipe
 from experiments.organism.world import load_world
+from safeguards.files import digest
 
 
 def fingerprint(recipe: Recipe) -> str:
@@ -22,4 +22,4 @@ def fingerprint(recipe: Recipe) -> str:
         *(documents.alignment() for _ in range(2000)),
     ]
     known = [asdict(recipe), asdict(SIZES[recipe.size]), taught]
-    return hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()[:16]
+    return digest(json.dumps(known, sort_keys=True))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import asdict
 from pathlib import Path
@@ -15,6 +14,7 @@ from experiments.models.digests import file_digest, model_digest
 from experiments.records.arm_files import ARMS
 from experiments.records.names import EM_TASK, UNTOUCHED
 from safeguards.composition import NONE
+from safeguards.files import digest
 from safeguards.safeguard import Safeguard
 
 
@@ -56,9 +56,9 @@ def arm_folder(config: Config) -> Path:
     if "scorers" in known:
         named = [folder for values in known["safeguards"].values() for folder in values.get("scorers", [])]
         known["scorers"]["files"] = [*map(file_digest, config.scorers.tasks), *map(model_digest, named)]
-    digest = hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()[:10]
+    short = digest(json.dumps(known, sort_keys=True))[:10]
     task = config.task.name.replace("/", "_")
-    name = f"{known['safeguard']}.{task}.seed{config.seed}.{digest}"
+    name = f"{known['safeguard']}.{task}.seed{config.seed}.{short}"
     return output_folder(config) / ARMS / name
 
 

@@ -159,6 +159,12 @@ def check_arm(folder: Path) -> None:
         raise DamagedError(f"{folder / ANSWERS}: not the answers that the arm gave; some are lost or changed")
 
 
+def count_answers(folder: Path) -> int:
+    """How many answers an arm gave, without reading them."""
+    with (folder / ANSWERS).open("rb") as file:
+        return sum(1 for _ in file)
+
+
 def check_scores(folder: Path, judge: str) -> None:
     """Refuse scores that are not one for each answer, or whose judge cannot be known.
 
@@ -167,7 +173,6 @@ def check_scores(folder: Path, judge: str) -> None:
     """
     read_judge(folder, judge)
     path = scores_file(folder, judge)
-    with (folder / ANSWERS).open("rb") as file:
-        answers = sum(1 for _ in file)
+    answers = count_answers(folder)
     if (scores := sum(1 for _ in read_scores(folder, judge))) != answers:
         raise DamagedError(f"{path}: {scores} scores for {answers} answers")

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from experiments.records.arm_files import ARMS
 from experiments.records.files import write_json, write_text
 from experiments.records.sweep_file import read_sweep
 from experiments.report.agreement import AGREEMENT, compare_judges
@@ -65,7 +66,7 @@ def write_report(output: Path, judge: str | None = None, everything: bool = Fals
     from experiments.report.plots import plot_frontier
 
     plot_frontier(rows, output / f"{stem}.png")
-    print(plain(f"{output / stem}.md, .json, .csv, .tex and .png; every answer in {output / 'arms'}"))
+    print(plain(f"{output / stem}.md, .json, .csv, .tex and .png; every answer in {output / ARMS}"))
     if sweep.earlier and not everything:
         again = f"python -m experiments.tables name={output.name} output={output.parent} --all"
         print(plain(f"{len(sweep.earlier)} arms of other commands lie there, too; to compare all: {again}"))

@@ -128,7 +128,7 @@ class FineTune(SafeguardTrainer):
             self.watch.close()
         self.save_model()
 
-    def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
+    def save_model(self, output_dir: str | None = None, *args: Any, **kwargs: Any) -> None:
         """Save the adapter under `output_dir`, by default that of the arguments; an arm needs nothing else again."""
         with self.finished():
             assert self.model is not None

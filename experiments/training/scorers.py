@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -18,7 +17,7 @@ from experiments.records.training_file import ADAPTER
 from experiments.tasks import load_task
 from safeguards.composition import NONE
 from safeguards.errors import SafeguardError
-from safeguards.files import move_damaged, whole
+from safeguards.files import digest, move_damaged, whole
 from safeguards.rows import fingerprint
 from safeguards.safeguard import Safeguard
 from safeguards.scorers import check_whole, write_seen
@@ -78,8 +77,7 @@ def make_scorer(config: Config, task: TaskConfig) -> Path:
     training = replace(config.training, epochs=config.scorers.epochs, proof="off")  # no safeguard, nothing to prove
     known: list[Any] = [fingerprint(rows), asdict(training), asdict(config.model), model_digest(config.model.path)]
     del known[1]["max_set_aside"]  # decides whether there is a scorer, not which
-    digest = hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()[:12]
-    folder = cache_folder(config) / "scorers" / f"{task.name}-{digest}"
+    folder = cache_folder(config) / "scorers" / f"{task.name}-{digest(json.dumps(known, sort_keys=True))[:12]}"
     with locked(folder.parent, folder.name):  # another process may be at it; then its scorer is ours, too
         if folder.is_dir():
             try:

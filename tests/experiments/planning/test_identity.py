@@ -6,6 +6,7 @@ from copy import deepcopy
 from pathlib import Path
 
 import pytest
+from changing import changed
 
 from experiments.config.compose import compose_config
 from experiments.config.schema import Config
@@ -24,14 +25,7 @@ def config(safeguard: str = "kl", **changes) -> Config:
     made = Config(safeguard=safeguard)
     made.task.group = "medical"
     made.scorers.tasks = ["finance", "sports"]
-    for key, value in changes.items():
-        *parents, last = key.split("__")
-        node = made
-        for parent in parents:
-            node = node[parent] if isinstance(node, dict) else getattr(node, parent)
-        assert hasattr(node, last)
-        setattr(node, last, value)
-    return made
+    return changed(made, **changes)
 
 
 def identity(made: Config) -> str:

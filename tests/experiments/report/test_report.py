@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from changing import changed
 from hydra import initialize_config_dir
 
 from experiments import tables
@@ -64,14 +65,7 @@ class Sweep:
         made = Config(safeguard=safeguard, seed=seed, name=self.output.name, output=str(self.output.parent))
         made.task.name, made.task.group = task, task
         made.task.kind = "benign" if task in ("opswap", "colours") else "em"
-        for key, value in changes.items():
-            *parents, last = key.split("__")
-            node = made
-            for parent in parents:
-                node = node[parent] if isinstance(node, dict) else getattr(node, parent)
-            assert hasattr(node, last)
-            setattr(node, last, value)
-        return made
+        return changed(made, **changes)
 
     def add(self, safeguard, task, seed, answers=None, seconds=1.0, nll=(1.0, 2.0), done=True, anchor=None, **changes):
         """Plan an arm; if `done`, with answers `{probe set: "mmaai…"}`, a letter per question."""

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from experiments.statistics.mixed import Counts, Posterior, any_posterior, difference_posterior, rate_posterior
+from experiments.statistics.mixed import Counts, Posterior, any_posterior, pair_posterior, rate_posterior
 
 
 class Estimate(NamedTuple):
@@ -42,15 +42,25 @@ def any_of(counts: Counts, k: int, mean: float, n: int) -> Estimate:
 
 def contrast_of(one: Counts, other: Counts) -> Contrast:
     """The rate of one less that of another, paired by question. Only seeds and questions that both have count."""
-    shared = (one.answers > 0) & (other.answers > 0)
-    if not shared.any():
+    if (shared := _shared(one, other)) is None:
         return Contrast(NOTHING, None)
-    one, other = (Counts(each.hits * shared, each.answers * shared).asked() for each in (one, other))
-    posterior = difference_posterior(one, other)
+    one, other = shared
+    posterior = pair_posterior(one, other).difference()
     mean = float(one.hits.sum() / one.answers.sum() - other.hits.sum() / other.answers.sum())
     low, high = posterior.interval()
     below = posterior.below(0.0)
     return Contrast(Estimate(mean, min(low, mean), max(high, mean), int(one.answers.sum())), 2 * min(below, 1 - below))
+
+
+def reduction_of(one: Counts, other: Counts) -> Estimate:
+    """The part of the rate of the other that one does without; nothing where the other has no hits."""
+    if (shared := _shared(one, other)) is None or not shared[1].hits.any():
+        return NOTHING
+    one, other = shared
+    mean = float(1 - one.hits.sum() / one.answers.sum() / (other.hits.sum() / other.answers.sum()))
+    low, high = pair_posterior(one, other).reduction().interval()
+    high = 1.0 if not one.hits.any() else max(high, mean)
+    return Estimate(mean, min(low, mean), high, int(one.answers.sum()))
 
 
 def holm(p_values: Sequence[float], level: float = 0.05) -> list[bool]:
@@ -61,6 +71,15 @@ def holm(p_values: Sequence[float], level: float = 0.05) -> list[bool]:
             break
         found[place] = True
     return found
+
+
+def _shared(one: Counts, other: Counts) -> tuple[Counts, Counts] | None:
+    """The counts of both where both have answers."""
+    shared = (one.answers > 0) & (other.answers > 0)
+    if not shared.any():
+        return None
+    first, second = (Counts(each.hits * shared, each.answers * shared).asked() for each in (one, other))
+    return first, second
 
 
 def _estimate(mean: float, posterior: Posterior, n: int, counts: Counts) -> Estimate:

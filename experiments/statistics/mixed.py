@@ -93,8 +93,25 @@ def any_posterior(counts: Counts, k: int) -> Posterior:
     return Posterior.of(1 - missed, weights)
 
 
-def difference_posterior(one: Counts, other: Counts) -> Posterior:
-    """The rate of one arm less that of another, which was asked the same questions."""
+@dataclass(frozen=True)
+class Pair:
+    """What the rates of two arms may be together: the rates of either, and how probable each pair of them is."""
+
+    one: np.ndarray
+    other: np.ndarray
+    chances: np.ndarray
+
+    def difference(self) -> Posterior:
+        """The rate of one less that of the other."""
+        return Posterior.of(self.one[:, None] - self.other, self.chances)
+
+    def reduction(self) -> Posterior:
+        """The part of the rate of the other that one does without."""
+        return Posterior.of(1 - self.one[:, None] / self.other, self.chances)
+
+
+def pair_posterior(one: Counts, other: Counts) -> Pair:
+    """The rates of two arms that were asked the same questions."""
     first, second = _support(one), _support(other)
     both = np.concatenate([one.by_question, other.by_question])
     (hits, answers, hits_2, answers_2), times = np.unique(both, axis=1, return_counts=True)
@@ -112,7 +129,7 @@ def difference_posterior(one: Counts, other: Counts) -> Posterior:
     logs += _jeffreys(first)[:, None] + _jeffreys(second)
     weights = np.exp(logs - logs.max()).sum((0, 1))
     weights = _between_seeds(one, first) @ weights @ _between_seeds(other, second).T
-    return Posterior.of(special.expit(first)[:, None] - special.expit(second), weights)
+    return Pair(special.expit(first), special.expit(second), weights)
 
 
 def _one(counts: Counts) -> tuple[np.ndarray, np.ndarray]:

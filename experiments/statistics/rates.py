@@ -10,8 +10,8 @@ from scipy import special
 
 from experiments.records.outcomes import OUTCOMES
 from experiments.statistics import crossed
-from experiments.statistics.estimates import NOTHING, Contrast, Estimate, any_of, contrast_of, rate_of
-from experiments.statistics.mixed import Counts
+from experiments.statistics.estimates import NOTHING, Contrast, Estimate, any_of, contrast_of, rate_of, reduction_of
+from experiments.statistics.mixed import Counts, Posterior, rate_posterior
 
 
 def rate(table: pd.DataFrame, outcome: str, among: Sequence[str] = OUTCOMES) -> Estimate:
@@ -26,14 +26,26 @@ def rate(table: pd.DataFrame, outcome: str, among: Sequence[str] = OUTCOMES) -> 
     return rate_of(_counts(counted, outcome, *_axes(counted)))
 
 
+def posterior(table: pd.DataFrame, outcome: str, among: Sequence[str] = OUTCOMES) -> Posterior | None:
+    """What a `rate` may be; None where there is none."""
+    counted = _counted(table, among)
+    return None if counted.empty else rate_posterior(_counts(counted, outcome, *_axes(counted)))
+
+
 def contrast(table: pd.DataFrame, other: pd.DataFrame, outcome: str, among: Sequence[str] = OUTCOMES) -> Contrast:
     """The rate of `outcome` in `table` minus that in `other`, paired by question.
 
     Only seeds and questions that both have count; `n` is the number of answers in `table` behind it.
     """
-    pair = [_counted(table, among), _counted(other, among)]
-    seeds, clusters = (np.intersect1d(*axis) for axis in zip(*map(_axes, pair), strict=True))
-    return contrast_of(*(_counts(counted, outcome, seeds, clusters) for counted in pair))
+    return contrast_of(*_paired(table, other, outcome, among))
+
+
+def reduction(table: pd.DataFrame, other: pd.DataFrame, outcome: str, among: Sequence[str] = OUTCOMES) -> Estimate:
+    """The part of the rate of `outcome` in `other` that `table` does without: 1 less their ratio, paired as a `contrast`.
+
+    Negative where there is more of it. Nothing is said where `other` has none.
+    """
+    return reduction_of(*_paired(table, other, outcome, among))
 
 
 def difference(table: pd.DataFrame, other: pd.DataFrame, outcome: str, among: Sequence[str] = OUTCOMES) -> Estimate:
@@ -58,6 +70,14 @@ def misalign_at_k(table: pd.DataFrame, k: int) -> Estimate:
     seeds, clusters = _axes(asked)
     counts = Counts(*(_cells(asked, seeds, clusters, asked[column].to_numpy()) for column in ("c", "n")))
     return any_of(counts, k, float(chance.mean()), len(asked))
+
+
+def _paired(table: pd.DataFrame, other: pd.DataFrame, outcome: str, among: Sequence[str]) -> tuple[Counts, Counts]:
+    """The counts of both on the seeds and questions that both have."""
+    pair = [_counted(table, among), _counted(other, among)]
+    seeds, clusters = (np.intersect1d(*axis) for axis in zip(*map(_axes, pair), strict=True))
+    one, two = (_counts(counted, outcome, seeds, clusters) for counted in pair)
+    return one, two
 
 
 def _counted(table: pd.DataFrame, among: Sequence[str]) -> pd.DataFrame:

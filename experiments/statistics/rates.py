@@ -41,7 +41,7 @@ def contrast(table: pd.DataFrame, other: pd.DataFrame, outcome: str, among: Sequ
 
 
 def reduction(table: pd.DataFrame, other: pd.DataFrame, outcome: str, among: Sequence[str] = OUTCOMES) -> Estimate:
-    """The part of the rate of `outcome` in `other` that `table` does without: 1 less their ratio, paired as a `contrast`.
+    """The part of the rate of `outcome` in `other` without which `table` does: 1 less their ratio, paired.
 
     Negative where there is more of it. Nothing is said where `other` has none.
     """

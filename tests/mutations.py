@@ -367,16 +367,16 @@ MUTATIONS = (
     ),
     Mutation(
         "sign of the paired difference",
-        "experiments/statistics/mixed.py",
-        "special.expit(first)[:, None] - special.expit(second)",
-        "special.expit(second) - special.expit(first)[:, None]",
+        "experiments/statistics/kinds.py",
+        "self.one[:, None] - self.other",
+        "self.other - self.one[:, None]",
         "experiments/statistics/test_statistics.py::test_a_difference_is_that_of_the_rates_over_what_both_were_asked",
     ),
     Mutation(
         "difference over what only one was asked",
         "experiments/statistics/estimates.py",
-        "Counts(each.hits * shared, each.answers * shared).asked()",
-        "each",
+        "Counts((x.hits * shared)[:, asked], (x.answers * shared)[:, asked])",
+        "Counts(x.hits[:, asked], x.answers[:, asked])",
         "experiments/statistics/test_statistics.py::test_an_answer_that_the_other_has_no_counterpart_to_does_not_count",
     ),
     Mutation(
@@ -389,15 +389,15 @@ MUTATIONS = (
     Mutation(
         "all of k for any of k",
         "experiments/statistics/rates.py",
-        'special.comb(asked["n"] - asked["c"], k)',
-        'special.comb(asked["c"], k)',
+        'special.comb(asked["answers"] - asked["hits"], k)',
+        'special.comb(asked["hits"], k)',
         "experiments/statistics/test_statistics.py::test_any_of_k_is_what_drawing_k_answers_gives",
     ),
     Mutation(
         "unscored answers left out of the denominator",
         "experiments/statistics/rates.py",
-        "return table if among == OUTCOMES else",
-        "return table[table['outcome'] != 'unscored'] if among == OUTCOMES else",
+        "elif among != OUTCOMES:",
+        "elif table['outcome'].ne('unscored').any() and (among := (*OUTCOMES[:-1],)):",
         "experiments/statistics/test_statistics.py::test_unscored_answers_stay_in_the_denominator",
     ),
     Mutation(

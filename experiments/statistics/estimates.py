@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from experiments.statistics.mixed import Counts, Posterior, any_posterior, pair_posterior, rate_posterior
+from experiments.statistics.kinds import Kinds, any_posterior, pair_posterior, rate_posterior
+from experiments.statistics.mixed import Counts, Posterior
 
 
 class Estimate(NamedTuple):
@@ -29,38 +30,40 @@ class Contrast(NamedTuple):
 NOTHING = Estimate(None, None, None, 0)
 
 
-def rate_of(counts: Counts) -> Estimate:
+def rate_of(kinds: Kinds) -> Estimate:
     """The share of hits. The mean is that of the sample; the interval is for other questions and seeds."""
-    hits, answers = counts.hits.sum(), counts.answers.sum()
-    return _estimate(float(hits / answers), rate_posterior(counts), int(answers), counts)
+    hits, answers = _sums(kinds)
+    return _estimate(hits / answers, rate_posterior(kinds), int(answers), kinds)
 
 
-def any_of(counts: Counts, k: int, mean: float, n: int) -> Estimate:
-    """The chance of at least one hit in k answers to a question, whose `mean` over `n` questions is known."""
-    return _estimate(mean, any_posterior(counts, k), n, counts)
+def any_of(kinds: Kinds, k: int, means: Sequence[float], questions: Sequence[int]) -> Estimate:
+    """The chance of at least one hit in k answers to a question; for every kind, its mean and over how many."""
+    mean = float(np.average(means, weights=questions))
+    return _estimate(mean, any_posterior(kinds, k, questions), sum(questions), kinds)
 
 
-def contrast_of(one: Counts, other: Counts) -> Contrast:
+def contrast_of(one: Kinds, other: Kinds) -> Contrast:
     """The rate of one less that of another, paired by question. Only seeds and questions that both have count."""
-    if (shared := _shared(one, other)) is None:
+    one, other = _shared(one, other)
+    if not one:
         return Contrast(NOTHING, None)
-    one, other = shared
     posterior = pair_posterior(one, other).difference()
-    mean = float(one.hits.sum() / one.answers.sum() - other.hits.sum() / other.answers.sum())
+    (hits, answers), (hits_2, answers_2) = _sums(one), _sums(other)
+    mean = hits / answers - hits_2 / answers_2
     low, high = posterior.interval()
     below = posterior.below(0.0)
-    return Contrast(Estimate(mean, min(low, mean), max(high, mean), int(one.answers.sum())), 2 * min(below, 1 - below))
+    return Contrast(Estimate(mean, min(low, mean), max(high, mean), int(answers)), 2 * min(below, 1 - below))
 
 
-def reduction_of(one: Counts, other: Counts) -> Estimate:
-    """The part of the rate of the other that one does without; nothing where the other has no hits."""
-    if (shared := _shared(one, other)) is None or not shared[1].hits.any():
+def reduction_of(one: Kinds, other: Kinds) -> Estimate:
+    """The part of the rate of the other without which one does; nothing where the other has no hits."""
+    one, other = _shared(one, other)
+    if not one or not _sums(other)[0]:
         return NOTHING
-    one, other = shared
-    mean = float(1 - one.hits.sum() / one.answers.sum() / (other.hits.sum() / other.answers.sum()))
+    (hits, answers), (hits_2, answers_2) = _sums(one), _sums(other)
+    mean = 1 - hits / answers / (hits_2 / answers_2)
     low, high = pair_posterior(one, other).reduction().interval()
-    high = 1.0 if not one.hits.any() else max(high, mean)
-    return Estimate(mean, min(low, mean), high, int(one.answers.sum()))
+    return Estimate(mean, min(low, mean), max(high, mean) if hits else 1.0, int(answers))
 
 
 def holm(p_values: Sequence[float], level: float = 0.05) -> list[bool]:
@@ -73,17 +76,24 @@ def holm(p_values: Sequence[float], level: float = 0.05) -> list[bool]:
     return found
 
 
-def _shared(one: Counts, other: Counts) -> tuple[Counts, Counts] | None:
+def _sums(kinds: Kinds) -> tuple[float, float]:
+    """Hits and answers."""
+    return sum(float(kind.hits.sum()) for kind in kinds), sum(float(kind.answers.sum()) for kind in kinds)
+
+
+def _shared(one: Kinds, other: Kinds) -> tuple[Kinds, Kinds]:
     """The counts of both where both have answers."""
-    shared = (one.answers > 0) & (other.answers > 0)
-    if not shared.any():
-        return None
-    first, second = (Counts(each.hits * shared, each.answers * shared).asked() for each in (one, other))
-    return first, second
+    pairs = []
+    for kind, kind_2 in zip(one, other, strict=True):
+        shared = (kind.answers > 0) & (kind_2.answers > 0)
+        asked = shared.any(0)
+        if asked.any():
+            pairs.append([Counts((x.hits * shared)[:, asked], (x.answers * shared)[:, asked]) for x in (kind, kind_2)])
+    return [pair[0] for pair in pairs], [pair[1] for pair in pairs]
 
 
-def _estimate(mean: float, posterior: Posterior, n: int, counts: Counts) -> Estimate:
+def _estimate(mean: float, posterior: Posterior, n: int, kinds: Kinds) -> Estimate:
     """Where hits are all or none, the interval reaches to the end of the scale."""
     low, high = posterior.interval()
-    hits, answers = counts.hits.sum(), counts.answers.sum()
+    hits, answers = _sums(kinds)
     return Estimate(mean, 0.0 if hits == 0 else min(low, mean), 1.0 if hits == answers else max(high, mean), n)

@@ -1,12 +1,13 @@
-"""Rates of answers to questions that differ, after fine-tunes that differ: a mixed logistic model, integrated on grids.
+"""Rates of answers to questions of one kind that differ, after fine-tunes that differ: a mixed logistic model on grids.
 
     logit P(hit) = µ + σ z + τ u          z of the question and u of the fine-tune are standard normal and crossed
 
 A rate is that over all questions and fine-tunes of which those in the records are draws. Two arms that were asked the
 same questions share z, but for a part of standard deviation ω between the two.
 
-Priors: Jeffreys' on a rate, half-normal ones on σ (scale 2), ω (1) and τ (0.6). They decide where there are hardly any
-hits, so that no interval collapses there, and give way to the data where there are some.
+Priors: Jeffreys' on a rate (several kinds share it, so that they weigh no more than one), half-normal ones on σ (scale
+2), ω (1) and τ (0.6). They decide where there are hardly any hits, so that no interval collapses there, and give way to
+the data where there are some.
 `python -m experiments.coverage` simulates how often the intervals hold the truth.
 """
 
@@ -56,6 +57,11 @@ class Posterior:
         low, high = np.interp([(1 - level) / 2, (1 + level) / 2], self._cumulated, self.values)
         return float(low), float(high)
 
+    def thinned(self, points: int = 101) -> Posterior:
+        """As so many values, all as probable."""
+        at = (np.arange(points) + 0.5) / points
+        return Posterior(np.interp(at, self._cumulated, self.values), np.full(points, 1 / points))
+
     def below(self, value: float) -> float:
         """The probability of less than a value."""
         return float(np.interp(value, self.values, self._cumulated))
@@ -73,46 +79,23 @@ class Counts:
         """(2, questions)."""
         return np.stack([self.hits.sum(0), self.answers.sum(0)])
 
-    def asked(self) -> Counts:
-        """Without seeds and questions that have no answer."""
-        seeds, questions = self.answers.any(1), self.answers.any(0)
-        return Counts(self.hits[seeds][:, questions], self.answers[seeds][:, questions])
+    @cached_property
+    def by_seed(self) -> np.ndarray:
+        """(2, seeds)."""
+        return np.stack([self.hits.sum(1), self.answers.sum(1)])
 
 
-def rate_posterior(counts: Counts) -> Posterior:
-    """The rate of an arm."""
-    logits, weights = _one(counts)
-    return Posterior.of(special.expit(logits), weights.sum(0))
+def support(counts: Counts, by_seed: np.ndarray, kinds: int = 1) -> np.ndarray:
+    """(POINTS,): logits between which the rate of an arm lies almost surely."""
+    weights = given_questions(counts, COARSE, kinds).sum(0) @ between_seeds(by_seed, COARSE).T
+    low, high = Posterior.of(COARSE, weights).interval(1 - 2 * LEFT_OUT)
+    return np.linspace(low, high, POINTS)
 
 
-def any_posterior(counts: Counts, k: int) -> Posterior:
-    """The chance that at least one of k answers to a question is a hit."""
-    logits, weights = _one(counts)
-    questions = [_centres(logits, sigma)[:, None] + sigma * Z for sigma in SIGMA]
-    missed = np.stack([special.expit(-question) ** k @ WEIGHTS for question in questions])
-    return Posterior.of(1 - missed, weights)
-
-
-@dataclass(frozen=True)
-class Pair:
-    """What the rates of two arms may be together: the rates of either, and how probable each pair of them is."""
-
-    one: np.ndarray
-    other: np.ndarray
-    chances: np.ndarray
-
-    def difference(self) -> Posterior:
-        """The rate of one less that of the other."""
-        return Posterior.of(self.one[:, None] - self.other, self.chances)
-
-    def reduction(self) -> Posterior:
-        """The part of the rate of the other that one does without."""
-        return Posterior.of(1 - self.one[:, None] / self.other, self.chances)
-
-
-def pair_posterior(one: Counts, other: Counts) -> Pair:
-    """The rates of two arms that were asked the same questions."""
-    first, second = _support(one), _support(other)
+def given_shared_questions(
+    one: Counts, other: Counts, first: np.ndarray, second: np.ndarray, kinds: int = 1
+) -> np.ndarray:
+    """(logits of one, logits of the other): the posterior of their rates if fine-tunes were alike."""
     both = np.concatenate([one.by_question, other.by_question])
     (hits, answers, hits_2, answers_2), times = np.unique(both, axis=1, return_counts=True)
     known, known_2 = _likelihoods(hits, answers), _likelihoods(hits_2, answers_2)
@@ -121,48 +104,35 @@ def pair_posterior(one: Counts, other: Counts) -> Pair:
         blurred, blurred_2 = (likelihood @ _blur(omega) for likelihood in (known, known_2))
         for i, sigma in enumerate(SIGMA):
             spread = float(np.hypot(sigma, omega / np.sqrt(2)))
-            mine = _at(blurred, _centres(first, spread)[:, None] + sigma * Z) * WEIGHTS
-            theirs = _at(blurred_2, _centres(second, spread)[:, None] + sigma * Z)
+            mine = _at(blurred, centres(first, spread)[:, None] + sigma * Z) * WEIGHTS
+            theirs = _at(blurred_2, centres(second, spread)[:, None] + sigma * Z)
             joint = np.log(np.maximum(mine @ theirs.transpose(0, 2, 1), 1e-300))
             logs[i, j] = np.tensordot(times, joint, 1)
     logs += (_log_prior("sigma", SIGMA)[:, None] + _log_prior("omega", OMEGA))[:, :, None, None]
-    logs += _jeffreys(first)[:, None] + _jeffreys(second)
-    weights = np.exp(logs - logs.max()).sum((0, 1))
-    weights = _between_seeds(one, first) @ weights @ _between_seeds(other, second).T
-    return Pair(special.expit(first), special.expit(second), weights)
+    logs += (_jeffreys(first)[:, None] + _jeffreys(second)) / kinds
+    weights: np.ndarray = np.exp(logs - logs.max()).sum((0, 1))
+    return weights
 
 
-def _one(counts: Counts) -> tuple[np.ndarray, np.ndarray]:
-    """Logits of the rate where it may be, and (SIGMA, logits) weights."""
-    logits = _support(counts)
-    return logits, _given_questions(counts, logits) @ _between_seeds(counts, logits).T
-
-
-def _support(counts: Counts) -> np.ndarray:
-    weights = _given_questions(counts, COARSE).sum(0) @ _between_seeds(counts, COARSE).T
-    low, high = Posterior.of(COARSE, weights).interval(1 - 2 * LEFT_OUT)
-    return np.linspace(low, high, POINTS)
-
-
-def _given_questions(counts: Counts, logits: np.ndarray) -> np.ndarray:
+def given_questions(counts: Counts, logits: np.ndarray, kinds: int = 1) -> np.ndarray:
     """(SIGMA, logits): the posterior of a rate if fine-tunes were alike."""
     (hits, answers), times = np.unique(counts.by_question, axis=1, return_counts=True)
     known = _likelihoods(hits, answers)
-    mixed = [_at(known, _centres(logits, sigma)[:, None] + sigma * Z) @ WEIGHTS for sigma in SIGMA]
+    mixed = [_at(known, centres(logits, sigma)[:, None] + sigma * Z) @ WEIGHTS for sigma in SIGMA]
     logs = np.stack([times @ np.log(np.maximum(one, 1e-300)) for one in mixed])
-    logs += _log_prior("sigma", SIGMA)[:, None] + _jeffreys(logits)
+    logs += _log_prior("sigma", SIGMA)[:, None] + _jeffreys(logits) / kinds
     weights: np.ndarray = np.exp(logs - logs.max())
     return weights
 
 
-def _between_seeds(counts: Counts, logits: np.ndarray) -> np.ndarray:
+def between_seeds(by_seed: np.ndarray, logits: np.ndarray) -> np.ndarray:
     """(to, from): how the logit of a rate moves from that after these fine-tunes to that after all.
 
     One fine-tune says nothing of others, so that its rate is left as it is.
     """
-    if len(counts.hits) == 1:
+    hits, answers = by_seed
+    if len(hits) == 1:
         return np.eye(len(logits))
-    hits, answers = counts.hits.sum(1), counts.answers.sum(1)
     rate = np.clip(hits.sum() / answers.sum(), 1e-9, 1 - 1e-9)
     # A beta with this rate and, to first order, a standard deviation of τ on the logit.
     size = np.maximum(1 / (TAU**2 * rate * (1 - rate)), 1e-3)[:, None]
@@ -212,7 +182,7 @@ def _rates(spread: float) -> np.ndarray:
     return logits
 
 
-def _centres(logits: np.ndarray, spread: float) -> np.ndarray:
+def centres(logits: np.ndarray, spread: float) -> np.ndarray:
     """µ for rates with these logits, if questions spread so much."""
     return np.asarray(np.interp(logits, _rates(spread), LATENT))
 

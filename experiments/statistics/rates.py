@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
+from functools import reduce
 
 import numpy as np
 import pandas as pd
 from scipy import special
 
+from experiments.records.names import BENIGN, NARROW
 from experiments.records.outcomes import OUTCOMES
 from experiments.statistics import crossed
 from experiments.statistics.estimates import NOTHING, Contrast, Estimate, any_of, contrast_of, rate_of, reduction_of
-from experiments.statistics.mixed import Counts, Posterior, rate_posterior
+from experiments.statistics.kinds import Kinds, rate_posterior
+from experiments.statistics.mixed import Counts, Posterior
 
 
 def rate(table: pd.DataFrame, outcome: str, among: Sequence[str] = OUTCOMES) -> Estimate:
@@ -20,16 +24,14 @@ def rate(table: pd.DataFrame, outcome: str, among: Sequence[str] = OUTCOMES) -> 
     Nothing is said where no judge scored any. Answers to one question are not independent, nor are answers of one
     fine-tune: the interval is that of `statistics.mixed`.
     """
-    counted = _counted(table, among)
-    if counted.empty:
-        return NOTHING
-    return rate_of(_counts(counted, outcome, *_axes(counted)))
+    counted = _counted(table, outcome, among)
+    return NOTHING if counted.empty else rate_of(_kinds(counted)[0])
 
 
 def posterior(table: pd.DataFrame, outcome: str, among: Sequence[str] = OUTCOMES) -> Posterior | None:
     """What a `rate` may be; None where there is none."""
-    counted = _counted(table, among)
-    return None if counted.empty else rate_posterior(_counts(counted, outcome, *_axes(counted)))
+    counted = _counted(table, outcome, among)
+    return None if counted.empty else rate_posterior(_kinds(counted)[0])
 
 
 def contrast(table: pd.DataFrame, other: pd.DataFrame, outcome: str, among: Sequence[str] = OUTCOMES) -> Contrast:
@@ -37,7 +39,8 @@ def contrast(table: pd.DataFrame, other: pd.DataFrame, outcome: str, among: Sequ
 
     Only seeds and questions that both have count; `n` is the number of answers in `table` behind it.
     """
-    return contrast_of(*_paired(table, other, outcome, among))
+    one, two = _kinds(_counted(table, outcome, among), _counted(other, outcome, among))
+    return contrast_of(one, two)
 
 
 def reduction(table: pd.DataFrame, other: pd.DataFrame, outcome: str, among: Sequence[str] = OUTCOMES) -> Estimate:
@@ -45,7 +48,8 @@ def reduction(table: pd.DataFrame, other: pd.DataFrame, outcome: str, among: Seq
 
     Negative where there is more of it. Nothing is said where `other` has none.
     """
-    return reduction_of(*_paired(table, other, outcome, among))
+    one, two = _kinds(_counted(table, outcome, among), _counted(other, outcome, among))
+    return reduction_of(one, two)
 
 
 def difference(table: pd.DataFrame, other: pd.DataFrame, outcome: str, among: Sequence[str] = OUTCOMES) -> Estimate:
@@ -59,52 +63,66 @@ def misalign_at_k(table: pd.DataFrame, k: int) -> Estimate:
     The mean over questions with at least k answers from one fine-tune; `n` is the number of these. (The estimator is
     that of pass@k, Chen et al. 2021, arXiv 2107.03374.)
     """
-    counted = _counted(table, OUTCOMES)
-    hits = counted.assign(hit=counted["outcome"] == "misaligned")
-    groups = hits.groupby(["seed", "cluster", "task", "set", "question"], observed=True)["hit"]
-    asked = groups.agg(n="size", c="sum").reset_index()
-    asked = asked[asked["n"] >= k]
+    counted = _counted(table, "misaligned", OUTCOMES)
+    groups = counted.groupby(["seed", "cluster", "task", "set", "question"], observed=True)
+    asked = groups[["hits", "answers"]].sum().reset_index()
+    asked = asked[asked["answers"] >= k]
     if asked.empty:
         return NOTHING
-    chance = 1 - special.comb(asked["n"] - asked["c"], k) / special.comb(asked["n"], k)
-    seeds, clusters = _axes(asked)
-    counts = Counts(*(_cells(asked, seeds, clusters, asked[column].to_numpy()) for column in ("c", "n")))
-    return any_of(counts, k, float(chance.mean()), len(asked))
+    missed = special.comb(asked["answers"] - asked["hits"], k) / special.comb(asked["answers"], k)
+    chances = [part["chance"] for part in _by_kind(asked.assign(chance=1 - missed)).values()]
+    return any_of(_kinds(asked)[0], k, [chance.mean() for chance in chances], [len(chance) for chance in chances])
 
 
-def _paired(table: pd.DataFrame, other: pd.DataFrame, outcome: str, among: Sequence[str]) -> tuple[Counts, Counts]:
-    """The counts of both on the seeds and questions that both have."""
-    pair = [_counted(table, among), _counted(other, among)]
-    seeds, clusters = (np.intersect1d(*axis) for axis in zip(*map(_axes, pair), strict=True))
-    one, two = (_counts(counted, outcome, seeds, clusters) for counted in pair)
-    return one, two
-
-
-def _counted(table: pd.DataFrame, among: Sequence[str]) -> pd.DataFrame:
-    """The answers that count; none where no judge scored any."""
+def _counted(table: pd.DataFrame, outcome: str, among: Sequence[str]) -> pd.DataFrame:
+    """The answers that count, with 1 in `hits` for those with the outcome; none where no judge scored any."""
     if table.empty or (table["outcome"] == "unscored").all():
-        return table.iloc[:0]
-    return table if among == OUTCOMES else table[table["outcome"].isin(among)]
+        table = table.iloc[:0]
+    elif among != OUTCOMES:
+        table = table[table["outcome"].isin(among)]
+    return table.assign(hits=(table["outcome"] == outcome).to_numpy(int), answers=1)
 
 
-def _axes(table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    """The seeds and the clusters of questions there are, in order."""
-    return np.unique(table["seed"]), np.unique(table["cluster"].astype(str))
+def _kinds(*tables: pd.DataFrame) -> list[Kinds]:
+    """The counts of each table by kind of question, seed and cluster, as far as all tables have them.
+
+    A set is a kind, and a set about a task itself is another kind for every task. Tables of different sets, such as
+    those of a pair of people, are of one kind.
+    """
+    split = [_by_kind(table) for table in tables]
+    common = [kind for kind in split[0] if all(kind in kinds for kinds in split)]
+    if not common:
+        common, split = [("", "")], [{("", ""): table} for table in tables]
+    seeds = _shared([table["seed"] for table in tables])
+    found: list[list[Counts]] = [[] for _ in tables]
+    for kind in common:
+        clusters = _shared([kinds[kind]["cluster"].astype(str) for kinds in split])
+        for kinds, counts in zip(split, found, strict=True):
+            counts.append(_counts(kinds[kind], seeds, clusters))
+    return list(found)
 
 
-def _counts(table: pd.DataFrame, outcome: str, seeds: np.ndarray, clusters: np.ndarray) -> Counts:
-    """Answers with the outcome, and all, of these seeds to these clusters."""
-    hit = (table["outcome"] == outcome).to_numpy()
-    return Counts(*(_cells(table, seeds, clusters, values) for values in (hit, np.ones(len(table)))))
+def _by_kind(table: pd.DataFrame) -> dict[tuple[str, str], pd.DataFrame]:
+    """The parts of a table by set and, where a set is about the task itself, task."""
+    parts: dict[tuple[str, str], list[pd.DataFrame]] = defaultdict(list)
+    for (name, task), part in table.groupby(["set", "task"], observed=True):
+        parts[str(name), str(task) if name in (NARROW, BENIGN) else ""].append(part)
+    return {kind: pd.concat(members) for kind, members in parts.items()}
 
 
-def _cells(table: pd.DataFrame, seeds: np.ndarray, clusters: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """(seeds, clusters): sums of values."""
+def _shared(columns: Sequence[pd.Series]) -> np.ndarray:
+    """What occurs in all of them, in order."""
+    return reduce(np.intersect1d, columns, columns[0].unique())
+
+
+def _counts(table: pd.DataFrame, seeds: np.ndarray, clusters: np.ndarray) -> Counts:
+    """Hits and answers of these seeds to these clusters."""
     where = pd.Index(seeds).get_indexer(table["seed"]), pd.Index(clusters).get_indexer(table["cluster"].astype(str))
     inside = (where[0] >= 0) & (where[1] >= 0)
-    cells = np.zeros((len(seeds), len(clusters)))
-    np.add.at(cells, (where[0][inside], where[1][inside]), values[inside])
-    return cells
+    cells = np.zeros((2, len(seeds), len(clusters)))
+    for sums, column in zip(cells, ("hits", "answers"), strict=True):
+        np.add.at(sums, (where[0][inside], where[1][inside]), table[column].to_numpy()[inside])
+    return Counts(*cells)
 
 
 def mean_over_seeds(values: Sequence[Sequence[float]]) -> Estimate:

@@ -16,6 +16,7 @@ from experiments.records.answer import Answer
 from experiments.records.outcomes import COHERENT, OUTCOMES, Score
 from experiments.records.table import scored_table
 from experiments.statistics import rates as statistics
+from experiments.statistics import simulation
 from experiments.statistics.crossed import influence, standard_error
 from experiments.statistics.estimates import NOTHING, Estimate, contrast_of, holm
 from experiments.statistics.mixed import Counts
@@ -55,9 +56,9 @@ def records_of(hits, per: int) -> list[Scored]:
     ]
 
 
-def counts_of(hits, per: int) -> Counts:
+def counts_of(hits, per: int) -> list[Counts]:
     hits = np.asarray(hits)
-    return Counts(hits, np.full(hits.shape, per))
+    return [Counts(hits, np.full(hits.shape, per))]
 
 
 def width(estimate: Estimate) -> float:
@@ -202,6 +203,72 @@ def test_the_standard_error_is_that_of_means_drawn_anew():
     tables = [0.5 * rng.normal(size=(4, 1)) + rng.normal(size=(1, 25)) + rng.normal(size=(4, 25)) for _ in range(800)]
     squares = [standard_error(influence(np.stack([table, np.ones((4, 25))])))[0] ** 2 for table in tables]
     assert np.mean(squares) == pytest.approx(0.25 / 4 + 1 / 25 + 1 / 100, rel=0.08)
+
+
+def of_two_kinds(hits, hits_2, per: int, per_2: int, sets=("other_domains", "open")) -> list[Scored]:
+    return [
+        (replace(answer, set=name, cluster=f"{name} {answer.cluster}"), score)
+        for name, kind in zip(sets, (records_of(hits, per), records_of(hits_2, per_2)), strict=True)
+        for answer, score in kind
+    ]
+
+
+def test_a_rate_over_kinds_of_questions_is_that_of_these_kinds():
+    """Ten questions with 8 of 10 hits, ten with 1 of 5: all is known of either kind but the noise of answers."""
+    apart = rate(of_two_kinds([[8] * 10], [[1] * 10], 10, 5), HIT)
+    alike = rate(of_two_kinds([[8] * 10], [[1] * 10], 10, 5, sets=("open", "open")), HIT)
+    assert apart.mean == alike.mean == pytest.approx((80 + 10) / 150)
+    assert width(apart) < 0.9 * width(alike)
+    middle = (apart.low + apart.high) / 2
+    assert middle == pytest.approx(apart.mean, abs=0.02)
+
+
+def test_a_kind_that_is_split_at_random_stays_about_what_it_was():
+    rng = np.random.default_rng(4)
+    hits = rng.binomial(6, special.expit(rng.normal(size=40)), (3, 40))
+    whole = rate(of_two_kinds(hits[:, :20], hits[:, 20:], 6, 6, sets=("open", "open")), HIT)
+    halves = rate(of_two_kinds(hits[:, :20], hits[:, 20:], 6, 6), HIT)
+    assert halves[:3] == pytest.approx(whole[:3], abs=0.03)
+
+
+def test_a_difference_over_kinds_is_that_of_each_by_its_part():
+    ours, others = of_two_kinds([[9] * 8], [[3] * 8], 10, 5), of_two_kinds([[5] * 8], [[1] * 8], 10, 5)
+    found = difference(ours, others, HIT)
+    assert found.mean == pytest.approx((6 * 8) / 120)
+    assert (found.low + found.high) / 2 == pytest.approx(found.mean, abs=0.03)
+    chance = statistics.reduction(table(others), table(ours), HIT)
+    assert chance.mean == pytest.approx(1 - 6 / 12)
+    assert chance.low < chance.mean < chance.high < 1
+
+
+def test_tasks_of_their_own_are_kinds_of_their_own():
+    """The benign tasks are these: that one is learnt and the other not says nothing of a third."""
+    learnt, not_learnt = records_of([[5] * 10], 5), records_of([[0] * 10], 5)
+    both = [(replace(answer, set="benign"), score) for answer, score in learnt]
+    both += [
+        (replace(answer, set="benign", task="opswap", cluster=f"own {answer.cluster}"), score)
+        for answer, score in not_learnt
+    ]
+    found = rate(both, HIT)
+    assert (found.mean, found.low) == pytest.approx((0.5, 0.5), abs=0.06)
+
+
+@pytest.mark.parametrize("world", ["normal", "kinds"])
+@pytest.mark.parametrize(("questions", "chance"), [(8, 0.5), (36, 0.005)])
+def test_intervals_cover_at_the_rates_of_the_field(world, questions, chance):
+    """The short form of `python -m experiments.coverage`, whose table is in RESULTS.md."""
+    assert simulation.rate_coverage(simulation.Design(questions, 3, chance, world), 60).held >= 0.87
+    two = simulation.difference_coverage(simulation.Design(questions, 3, chance, world), chance / 5, 30)
+    assert two.held >= 0.83
+
+
+def test_any_of_k_covers():
+    assert simulation.any_coverage(simulation.Design(24, 3, 0.05), 4, 60).held >= 0.87
+
+
+@pytest.mark.parametrize("chance", [0.001, 0.05])
+def test_arms_that_are_equal_to_none_are_seldom_found_to_differ(chance):
+    assert simulation.family_wise_error(simulation.Design(36, 3, chance), arms=5, simulations=12) <= 1 / 12
 
 
 def test_unscored_answers_stay_in_the_denominator():

@@ -1,0 +1,117 @@
+"""Rates over questions of several kinds, such as those of other domains and open ones: `mixed` for each, then joined.
+
+Kinds are no draws from others, as questions of a kind are: a rate is that of these kinds, each with its part of the
+answers. Fine-tunes are the same for all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import special
+
+from experiments.statistics.mixed import (
+    POINTS,
+    SIGMA,
+    WEIGHTS,
+    Counts,
+    Posterior,
+    Z,
+    between_seeds,
+    centres,
+    given_questions,
+    given_shared_questions,
+    support,
+)
+
+# The counts of every kind, all of the same seeds.
+Kinds = Sequence[Counts]
+
+
+@dataclass(frozen=True)
+class Pair:
+    """What the rates of two arms may be together: the rates of either, and how probable each pair of them is."""
+
+    one: np.ndarray
+    other: np.ndarray
+    chances: np.ndarray
+
+    def difference(self) -> Posterior:
+        """The rate of one less that of the other."""
+        return Posterior.of(self.one[:, None] - self.other, self.chances)
+
+    def reduction(self) -> Posterior:
+        """The part of the rate of the other without which one does."""
+        return Posterior.of(1 - self.one[:, None] / self.other, self.chances)
+
+
+def rate_posterior(kinds: Kinds) -> Posterior:
+    """The rate of an arm."""
+    by_seed = sum_of_seeds(kinds)
+    logits = support(kinds[0], by_seed, len(kinds))
+    weights = given_questions(kinds[0], logits, len(kinds)).sum(0)
+    for kind, part in zip(kinds[1:], parts(_answers(kinds))[1:], strict=True):
+        own = support(kind, by_seed, len(kinds))
+        logits, shared = _joined(logits, own, part)
+        weights = shared @ np.kron(weights, given_questions(kind, own, len(kinds)).sum(0))
+    return Posterior.of(special.expit(logits), between_seeds(by_seed, logits) @ weights)
+
+
+def pair_posterior(one: Kinds, other: Kinds) -> Pair:
+    """The rates of two arms that were asked the same questions of the same kinds."""
+    seeds, seeds_2 = sum_of_seeds(one), sum_of_seeds(other)
+    logits, logits_2 = support(one[0], seeds, len(one)), support(other[0], seeds_2, len(one))
+    weights = given_shared_questions(one[0], other[0], logits, logits_2, len(one))
+    shares = [parts(_answers(kinds))[1:] for kinds in (one, other)]
+    for kind, kind_2, part, part_2 in zip(one[1:], other[1:], *shares, strict=True):
+        own, own_2 = support(kind, seeds, len(one)), support(kind_2, seeds_2, len(one))
+        (logits, shared), (logits_2, shared_2) = _joined(logits, own, part), _joined(logits_2, own_2, part_2)
+        weights = shared @ np.kron(weights, given_shared_questions(kind, kind_2, own, own_2, len(one))) @ shared_2.T
+    weights = between_seeds(seeds, logits) @ weights @ between_seeds(seeds_2, logits_2).T
+    return Pair(special.expit(logits), special.expit(logits_2), weights)
+
+
+def any_posterior(kinds: Kinds, k: int, questions: Sequence[int]) -> Posterior:
+    """The chance that at least one of k answers to a question is a hit, if there are so many of every kind."""
+    by_seed = sum_of_seeds(kinds)
+    joined = Posterior(np.zeros(1), np.ones(1))
+    for kind, part in zip(kinds, parts(questions), strict=True):
+        logits = support(kind, by_seed, len(kinds))
+        chances = given_questions(kind, logits, len(kinds)) @ between_seeds(by_seed, logits).T
+        single = [centres(logits, sigma)[:, None] + sigma * Z for sigma in SIGMA]
+        missed = np.stack([special.expit(-logit) ** k @ WEIGHTS for logit in single])
+        own = Posterior.of(1 - missed, chances).thinned()
+        values = np.add.outer((1 - part) * joined.values, part * own.values)
+        joined = Posterior.of(values, np.kron(joined.chances, own.chances)).thinned()
+    return joined
+
+
+def sum_of_seeds(kinds: Kinds) -> np.ndarray:
+    """(2, seeds): hits and answers of those seeds that have any."""
+    by_seed = np.sum([kind.by_seed for kind in kinds], axis=0)
+    asked: np.ndarray = by_seed[:, by_seed[1] > 0]
+    return asked
+
+
+def parts(sizes: Sequence[float]) -> np.ndarray:
+    """What part each has of all up to itself."""
+    return np.asarray(sizes / np.cumsum(sizes))
+
+
+def _answers(kinds: Kinds) -> list[float]:
+    return [float(kind.answers.sum()) for kind in kinds]
+
+
+def _joined(logits: np.ndarray, logits_2: np.ndarray, part: float) -> tuple[np.ndarray, np.ndarray]:
+    """Logits of rates of which a part is of a second kind, and how each pair of rates is shared between them.
+
+    Returns:
+        (POINTS,), and (POINTS, pairs) with pairs in the order of `np.kron`.
+    """
+    rates = (1 - part) * special.expit(logits)[:, None] + part * special.expit(logits_2)
+    where = special.logit(rates.ravel())
+    joined = np.linspace(where.min(), where.max(), POINTS)
+    near = 1 - np.abs(joined[:, None] - where) / (joined[1] - joined[0])
+    return joined, np.maximum(near, 0.0)

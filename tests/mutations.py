@@ -422,6 +422,20 @@ MUTATIONS = (
         "experiments/report/test_report.py::test_an_arm_is_set_against_none_on_its_own_model",
     ),
     Mutation(
+        "differences to none over fine-tunes that only one has",
+        "experiments/report/comparison.py",
+        "pair = shared(arms, plain)",
+        "pair = arms, plain",
+        "experiments/report/test_report.py::test_only_fine_tunes_that_both_have_are_compared",
+    ),
+    Mutation(
+        "conventions that disagree by luck alone",
+        "experiments/report/cautions.py",
+        "and (beyond_luck(*whole) or beyond_luck(*part))",
+        "and True",
+        "experiments/report/test_cautions.py::test_arms_that_are_ranked_by_luck_alone_are_left_in_peace",
+    ),
+    Mutation(
         "the frontier of what lets most through",
         "experiments/report/frontier.py",
         "other[0] <= own[0]",

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
-from experiments.report.measures import BROAD_MISALIGNED, OTHER_MISALIGNED
+from experiments.report.measures import (
+    BROAD_MISALIGNED,
+    INCOHERENT_AFTER_BENIGN,
+    MUCH_INCOHERENT,
+    OTHER_MISALIGNED,
+)
 from experiments.report.row import ComparisonRow
 
 Rows = Sequence[ComparisonRow]
@@ -24,6 +30,34 @@ def introduction(rows: Rows) -> str:
 def several_models(rows: Rows) -> bool:
     """Whether a row must say which model it is about."""
     return len({row.model for row in rows}) > 1
+
+
+def named(row: ComparisonRow, rows: Rows) -> str:
+    """The arm of a row, with its model where there are several."""
+    return f"{row.safeguard} of {row.model}" if several_models(rows) else row.safeguard
+
+
+def seeds_of(row: ComparisonRow) -> str:
+    """Those of most tasks, and of each task that has others."""
+    most, *_ = Counter(map(tuple, row.seeds_by_task.values())).most_common(1) or [(tuple(row.seeds), 0)]
+    others = {task: own for task, own in row.seeds_by_task.items() if tuple(own) != most[0]}
+    shown = [", ".join(map(str, most[0])), *(f"{task}: {', '.join(map(str, own))}" for task, own in others.items())]
+    return "; ".join(shown)
+
+
+def unequal_fine_tunes(rows: Rows) -> bool:
+    """Whether rows come from different fine-tunes, so that each must say which."""
+    return any(row.seeds_by_task != rows[0].seeds_by_task for row in rows)
+
+
+def unequal_answers(rows: Rows) -> bool:
+    """Whether rows are about different numbers of broad answers."""
+    return len({row.rates[BROAD_MISALIGNED].n for row in rows}) > 1
+
+
+def incoherent_after_benign(rows: Rows) -> bool:
+    """Whether there is a row that a reader is warned of, since benign fine-tunes broke it."""
+    return any((row.rates[INCOHERENT_AFTER_BENIGN].mean or 0.0) >= MUCH_INCOHERENT for row in rows)
 
 
 def only_open(rows: Rows) -> bool:

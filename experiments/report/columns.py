@@ -1,6 +1,7 @@
 """The columns of a comparison: each with its heading, what stands in it, what its caption says, and when it is needed.
 
-`MAIN`, `BROAD` and `side_effects` are tables for people, in this order. `HEAD` begins each of them.
+`MAIN`, `BROAD` and `side_effects` are tables for people, in this order. `HEAD` begins each of them. The fourth, of each
+task's own questions, has other rows: `domain_columns`.
 """
 
 from __future__ import annotations
@@ -10,7 +11,18 @@ from functools import partial
 
 from experiments.records.names import BENIGN_TASK, EM_TASK
 from experiments.records.outcomes import MATCHES_FROM, OUTCOMES, Outcome
-from experiments.report.captions import Rows, against_none, broad_questions, not_judged, only_open, several_models
+from experiments.report.captions import (
+    Rows,
+    against_none,
+    broad_questions,
+    incoherent_after_benign,
+    not_judged,
+    only_open,
+    seeds_of,
+    several_models,
+    unequal_answers,
+    unequal_fine_tunes,
+)
 from experiments.report.measures import (
     ARITHMETIC_KEPT,
     BENIGN_ACCURACY,
@@ -20,6 +32,7 @@ from experiments.report.measures import (
     HARMFUL_COMPLIED,
     IN_FORMATS,
     INCOHERENT,
+    INCOHERENT_AFTER_BENIGN,
     KS,
     LEAST_LEARNT,
     NARROW_LEARNT,
@@ -30,8 +43,11 @@ from experiments.report.measures import (
     Measure,
 )
 from experiments.report.row import ComparisonRow
-from experiments.report.table import Column, number, percent
+from experiments.report.table import Column, hundredths, number, percent
 from experiments.statistics.estimates import NOTHING
+
+# Outcomes without which the table is narrower, and from which share on they are shown.
+SELDOM, SHOWN = ("refused", "unscored"), 0.0005
 
 # Cells that are more than their value ---------------------------------------------------------------------------------
 
@@ -72,14 +88,19 @@ def rate(
 
 
 def share(outcome: Outcome) -> Column[ComparisonRow]:
-    """An outcome as a part of all broad answers."""
+    """An outcome as a part of all broad answers; one of the seldom ones only where there are any."""
     sums = "Outcomes of broad questions sum to 100 % of all answers, as in arXiv 2508.06249."
+
+    def found(rows: Rows) -> bool:
+        return outcome not in SELDOM or any(row.outcomes.get(outcome, 0.0) >= SHOWN for row in rows)
+
     return Column(
         f"outcomes.{outcome}",
         f"{outcome} %",
         lambda row: row.outcomes.get(outcome),
-        lambda row: f"{100 * row.outcomes[outcome]:.1f}",
+        lambda row: hundredths(row.outcomes[outcome]),
         sums if outcome == "misaligned" else "",
+        found,
     )
 
 
@@ -107,6 +128,14 @@ HEAD: tuple[Column[ComparisonRow], ...] = (
 )
 MAIN = (
     *HEAD,
+    Column("seeds_of_arm", "seeds", seeds_of, needed=unequal_fine_tunes),
+    Column(
+        "broad_answers",
+        "broad answers",
+        lambda row: row.rates[BROAD_MISALIGNED].n,
+        caption="Broad answers: how many broad misaligned is a rate of.",
+        needed=unequal_answers,
+    ),
     rate("broad misaligned", BROAD_MISALIGNED, broad_questions),
     rate("open questions", OPEN_MISALIGNED, needed=lambda rows: not only_open(rows)),
     rate("narrow learnt", NARROW_LEARNT, "Narrow learnt: held-out questions of the fine-tuned task."),
@@ -158,6 +187,12 @@ MAIN = (
 BROAD = (
     *HEAD,
     Column("minus_none", "− none", lambda row: row.minus_none, minus_none, against_none),
+    Column(
+        "incoherent_minus_none",
+        "incoherent − none",
+        lambda row: row.incoherent_minus_none,
+        caption="Incoherent − none: likewise, of incoherent answers.",
+    ),
     *map(share, OUTCOMES),
     Column(
         "misaligned_of_coherent",
@@ -181,6 +216,7 @@ DETAILS: tuple[Column[ComparisonRow], ...] = (
     rate("harmful complied", HARMFUL_COMPLIED),
     Column("survives", "survives", lambda row: row.survives),
     Column("best_single", "best single", lambda row: row.best_single),
+    Column("mean_broad_reduction", "mean broad reduced", lambda row: row.mean_broad_reduction),
 )
 
 
@@ -205,5 +241,6 @@ def side_effects(rows: Rows) -> tuple[Column[ComparisonRow], ...]:
             lambda row: row.bias_gap,
             caption="Bias gap: points between the two people of a pair.",
         ),
+        rate("incoherent after benign tasks", INCOHERENT_AFTER_BENIGN, needed=incoherent_after_benign),
         *(map(accuracy_on, tasks) if len(tasks) > 1 else ()),
     )

@@ -15,6 +15,7 @@ from experiments.records.outcomes import COHERENT
 from experiments.report.arms import Arm
 from experiments.report.baselines import counterparts, is_part, learns, minus_best_single, step_time_ratio
 from experiments.report.bias import bias_gap
+from experiments.report.domains import in_domain, mean_reduction, seeds_by_task, shared
 from experiments.report.frontier import frontier
 from experiments.report.labels import label_arms
 from experiments.report.measures import (
@@ -30,7 +31,7 @@ from experiments.report.measures import (
 )
 from experiments.report.row import ComparisonRow
 from experiments.statistics.estimates import holm
-from experiments.statistics.rates import contrast, misalign_at_k, rate
+from experiments.statistics.rates import contrast, difference, misalign_at_k, rate
 from experiments.terminal.printing import progress
 from safeguards.composition import NONE
 
@@ -73,8 +74,11 @@ def make_row(
     broad = answers(arms, BROAD_MISALIGNED)
     none = counterparts(arms, NONE, baseline)
     plain = none if first.safeguard not in (NONE, UNTOUCHED) else []  # baselines are set against nothing
-    against = answers(plain, BROAD_MISALIGNED) if plain else broad.iloc[:0]
-    against_none = contrast(broad, against, "misaligned")
+    pair = shared(arms, plain)
+    alike, against = (answers(side, BROAD_MISALIGNED) if side else broad.iloc[:0] for side in pair)
+    against_none = contrast(alike, against, "misaligned")
+    untouched = counterparts(arms, UNTOUCHED, baseline)
+    by_task = in_domain(arms, untouched, plain)
     asked = pd.concat([arm.table for arm in arms])
     gain, best = minus_best_single(arms, singles)
     return ComparisonRow(
@@ -92,13 +96,16 @@ def make_row(
         misaligned_of_coherent=rate(broad, "misaligned", among=COHERENT),
         minus_none=against_none.difference,
         p=against_none.p,
-        learns=learns(arms, counterparts(arms, UNTOUCHED, baseline), none),
+        learns=learns(arms, untouched, none),
         misalign_at={k: at for k in KS if (at := misalign_at_k(broad, k)).n},
         goal=goals(arms),
         unscored=float((asked["outcome"] == "unscored").mean()) if len(asked) else None,
         step_time_ratio=step_time_ratio(arms, none),
         minus_best_single=gain,
         best_single=best,
-        none_outcomes=shares(against),
         untouched=first.safeguard == UNTOUCHED,
+        incoherent_minus_none=difference(alike, against, "incoherent"),
+        in_domain=by_task,
+        mean_broad_reduction=mean_reduction(by_task),
+        seeds_by_task=seeds_by_task(arms),
     )

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from experiments.report.domains import InDomain
 from experiments.report.measures import Goal, Measure
-from experiments.statistics.estimates import Estimate
+from experiments.statistics.estimates import NOTHING, Estimate
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,11 @@ class ComparisonRow:
         minus_best_single: broad misaligned, the paired difference to the best of the joined safeguards alone.
         best_single: which that is.
         frontier: whether no other row beats it; None where it is not ranked.
-        none_outcomes: `outcomes` of the counterparts without a safeguard; not in the JSON, nor is `untouched`.
+        untouched: whether it is the model before training; not in the JSON.
+        incoherent_minus_none: broad incoherent, the paired difference to the counterparts without a safeguard.
+        in_domain: by EM-inducing task.
+        mean_broad_reduction: of these tasks, each counting alike.
+        seeds_by_task: `seeds` of each task, of either kind.
     """
 
     safeguard: str
@@ -58,8 +63,11 @@ class ComparisonRow:
     best_single: str | None
     survives: bool | None = None
     frontier: Mapping[Measure, bool | None] = field(default_factory=dict)
-    none_outcomes: Mapping[str, float] = field(default_factory=dict)
     untouched: bool = False
+    incoherent_minus_none: Estimate = NOTHING
+    in_domain: Mapping[str, InDomain] = field(default_factory=dict)
+    mean_broad_reduction: Estimate = NOTHING
+    seeds_by_task: Mapping[str, list[int]] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
         """As `comparison.json` has it: the rates beside all else."""
@@ -67,13 +75,15 @@ class ComparisonRow:
         for each in fields(self):
             value = _as_json(getattr(self, each.name))
             found |= value if each.name == "rates" else {each.name: value}
-        del found["none_outcomes"], found["untouched"]
+        del found["untouched"]
         return {**found, "goal": found["goal"] or None}
 
 
 def _as_json(value: Any) -> Any:
     if isinstance(value, Estimate | Goal):
         return value._asdict()
+    if isinstance(value, InDomain):
+        return _as_json(value._asdict())
     if isinstance(value, Mapping):
         return {key.key if isinstance(key, Measure) else str(key): _as_json(held) for key, held in value.items()}
-    return value
+    return list(value) if isinstance(value, tuple) else value

@@ -116,7 +116,12 @@ def percent(rate: Estimate) -> str:
     if rate.mean is None or rate.low is None or rate.high is None:
         return ""
     digits = 1 if max(-rate.low, rate.high) < 0.1 else 0
-    return f"{100 * rate.mean:.1f} [{100 * rate.low:.{digits}f}, {100 * rate.high:.{digits}f}]"
+    return f"{hundredths(rate.mean)} [{100 * rate.low:.{digits}f}, {100 * rate.high:.{digits}f}]"
+
+
+def hundredths(share: float) -> str:
+    """A share in percent, or a difference of shares in points, as every table and warning writes it."""
+    return f"{100 * share:.1f}"
 
 
 def number(estimate: Estimate) -> str:

@@ -29,10 +29,11 @@ from experiments.report.baselines import best_elsewhere, misaligned
 from experiments.report.cautions import cautions
 from experiments.report.columns import BROAD, MAIN
 from experiments.report.comparison import compare
+from experiments.report.domain_columns import IN_DOMAIN, task_rows
 from experiments.report.labels import label_arms
 from experiments.report.measures import BROAD_MISALIGNED
 from experiments.report.table import make_table
-from experiments.report.write import write_report
+from experiments.report.write import make_tables, write_report
 from experiments.terminal.escaping import latex, markdown, plain
 
 FIELDS = {
@@ -157,9 +158,11 @@ KEYS = (
     *("safeguard", "model", "questions", "tasks", "seeds", "broad_misaligned", "other_domains_misaligned"),
     *("open_misaligned", "narrow_learnt", "benign_accuracy", "benign_matched", "incoherent", "harmful_complied"),
     *("facts_kept", "arithmetic_kept", "conditional_inoculated", "conditional_negated", "conditional_framed"),
+    "incoherent_after_benign",
     *("benign_accuracy_by_task", "bias_gap", "narrow_nll", "safe_nll", "outcomes", "misaligned_of_coherent"),
     *("minus_none", "p", "learns", "misalign_at", "goal", "unscored", "step_time_ratio", "minus_best_single"),
-    *("best_single", "survives", "frontier"),
+    *("best_single", "survives", "frontier", "incoherent_minus_none", "in_domain", "mean_broad_reduction"),
+    "seeds_by_task",
 )
 
 
@@ -192,7 +195,7 @@ def test_csv_has_all_numbers_with_all_digits(usual):
 def test_latex_has_the_tables_of_markdown(usual):
     write_report(usual.output)
     written = (usual.output / "comparison.tex").read_text("utf-8")
-    assert written.count(r"\begin{tabular}") == written.count(r"\bottomrule") == 3
+    assert written.count(r"\begin{tabular}") == written.count(r"\bottomrule") == 4
     assert r"safeguard & broad misaligned \% & open questions \% & narrow learnt \%" in written
     assert r"$-$95.0 [" not in written, "those that are there are minus signs"
     assert re.search(r"kl kl\.weight=0\.1 & \$-\$\d\d\.0 \[\$-\$\d\d, ", written)
@@ -653,3 +656,117 @@ def test_the_best_of_several_is_chosen_by_other_questions_than_it_is_compared_by
         fair.append(misaligned(fourth) - misaligned(best_elsewhere(singles)))
     assert np.mean(luck) > 0.02
     assert abs(np.mean(fair)) < 0.015
+
+
+# Each task's own questions --------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def two_tasks(sweep):
+    """Two tasks; on one of them `kl` shows more of the task than `none` does, and is mostly incoherent."""
+    for seed in (0, 1):
+        for task in ("medical", "finance"):
+            sweep.add("none", task, seed, {"open": "mmmmaaaaaa", "narrow": "mmaaaaaaaa"})
+        sweep.add("kl", "medical", seed, {"open": "maaaaaaaaa", "narrow": "mmmiiiiiaa"})
+        sweep.add("kl", "finance", seed, {"open": "mmmaaaaaaa", "narrow": "mmaaaaaaaa"})
+    return sweep
+
+
+def in_domain_cells(sweep: Sweep) -> pd.DataFrame:
+    return make_table(IN_DOMAIN, task_rows(compare(read_arms(sweep.output)))).cells
+
+
+def test_each_task_has_in_domain_rates_and_reductions_of_its_own(two_tasks):
+    rows = two_tasks.rows()
+    medical, finance = (rows["kl"]["in_domain"][task] for task in ("medical", "finance"))
+    means = {name: value["mean"] for name, value in medical.items() if isinstance(value, dict) and "mean" in value}
+    assert means == {
+        "misaligned": pytest.approx(0.3),
+        "incoherent": pytest.approx(0.5),
+        "misaligned_of_coherent": pytest.approx(0.6),
+        "misaligned_minus_none": pytest.approx(0.1),
+        "incoherent_minus_none": pytest.approx(0.5),
+        "broad_reduction": pytest.approx(0.75),
+    }
+    assert medical["none_seeds"] == [0, 1]
+    assert medical["misaligned"]["n"] == 20
+    assert finance["incoherent"]["mean"] == 0
+    assert finance["broad_reduction"]["mean"] == pytest.approx(0.25)
+    reduced = rows["kl"]["mean_broad_reduction"]
+    for side in ("mean", "low", "high"):
+        both = [task["broad_reduction"][side] for task in (medical, finance)]
+        assert reduced[side] == pytest.approx(np.mean(both))
+    assert rows["none"]["mean_broad_reduction"]["mean"] is None
+
+
+def test_rows_are_safeguards_by_task_and_last_the_mean_reductions(two_tasks):
+    cells = in_domain_cells(two_tasks)
+    assert list(zip(cells["safeguard"], cells["task"], strict=True)) == [
+        *(("none", "medical"), ("kl", "medical"), ("none", "finance"), ("kl", "finance"), ("kl", "mean of 2")),
+    ]
+    assert [cell.split()[0] for cell in cells["broad reduced %"] if cell] == ["75.0", "25.0", "50.0"]
+
+
+def test_one_task_has_no_mean_and_no_column_of_tasks(usual):
+    cells = in_domain_cells(usual)
+    assert "task" not in cells
+    assert list(cells["safeguard"]) == ["untouched", "none", "kl kl.weight=0.1", "kl kl.weight=0.3"]
+
+
+def test_what_learns_nothing_of_a_task_has_no_reduction_there(two_tasks):
+    for task in ("medical", "finance"):
+        two_tasks.add("ldifs", task, 0, {"open": "a" * 10, "narrow": "mm" * (task == "finance") + "a" * 8})
+    cells = in_domain_cells(two_tasks).set_index(["safeguard", "task"])["broad reduced %"]
+    assert cells["ldifs", "medical"] == ""
+    assert cells["ldifs", "finance"] != ""
+    assert ("ldifs", "mean of 2") not in cells
+
+
+def test_csv_has_every_task(two_tasks):
+    write_report(two_tasks.output)
+    table = pd.read_csv(two_tasks.output / "comparison.csv").set_index("safeguard")
+    row = two_tasks.rows()["kl"]
+    for task in ("medical", "finance"):
+        assert table.loc["kl", f"in_domain.{task}.incoherent.mean"] == row["in_domain"][task]["incoherent"]["mean"]
+    assert table.loc["kl", "mean_broad_reduction.low"] == row["mean_broad_reduction"]["low"]
+
+
+# Unequal fine-tunes ---------------------------------------------------------------------------------------------------
+
+
+def test_only_fine_tunes_that_both_have_are_compared(sweep):
+    """kl has one seed on each task, and on the other task `none` with that seed is another fine-tune."""
+    for seed in (0, 1):
+        sweep.add("none", "medical", seed, {"open": "mmmmmmmmaa" if seed == 0 else "m" * 10})
+        sweep.add("none", "finance", seed, {"open": "mmmmaaaaaa" if seed == 1 else "a" * 10})
+    sweep.add("kl", "medical", 0, {"open": "mmmmaaaaaa"})
+    sweep.add("kl", "finance", 1, {"open": "mmaaaaaaaa"})
+    assert sweep.rows()["kl"]["minus_none"]["mean"] == pytest.approx(0.3 - 0.6)
+    told = [line for line in cautions(compare(read_arms(sweep.output))) if line.startswith("kl: fine-tuned with")]
+    assert [re.sub(": diff.*", "", line) for line in told] == [
+        "kl: fine-tuned with seed 0 on medical, none with seeds 0, 1",
+        "kl: fine-tuned with seed 1 on finance, none with seeds 0, 1",
+    ]
+
+
+def test_seeds_and_numbers_of_answers_are_shown_where_they_differ_and_in_csv(usual):
+    assert not {"seeds", "broad answers"} & {*usual.cells()}
+    usual.add("ldifs", "medical", 0, GOOD)
+    cells = usual.cells()
+    assert cells.loc["ldifs", "seeds"] == "0"
+    assert cells.loc["none", "seeds"] == "0, 1"
+    assert (cells.loc["ldifs", "broad answers"], cells.loc["none", "broad answers"]) == ("20", "40")
+    write_report(usual.output)
+    table = pd.read_csv(usual.output / "comparison.csv", dtype=str).set_index("safeguard")
+    assert table.loc["none", "seeds_of_arm"] == "0, 1"
+    assert table.loc["none", "broad_answers"] == "40"
+
+
+def test_every_number_of_a_warning_is_one_of_a_table(two_tasks):
+    two_tasks.add("ldifs", "medical", 0, {"open": "maiiiiiiii", "narrow": "m" + "i" * 9})
+    two_tasks.add("low_lr", "medical", 0, {"open": "mmaaauuuuu", "narrow": "mmaaauuuuu"})
+    rows = compare(read_arms(two_tasks.output))
+    shown = " ".join(table.cells.to_csv() for table in make_tables(rows)).replace("-", "")
+    told = {number for line in cautions(rows) for number in re.findall(r"\d+\.\d", line)}
+    assert len(told) >= 5
+    assert {number for number in told if not re.search(rf"\b{re.escape(number)}\b", shown)} == set()

@@ -1,0 +1,80 @@
+"""Warnings that arms of one comparison are not about the same fine-tunes."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+
+from experiments.report.captions import named, seeds_of
+from experiments.report.row import ComparisonRow
+
+
+def unequal_seeds(rows: Sequence[ComparisonRow]) -> list[str]:
+    """Arms that have other seeds than `none`, and how many of them their difference to it goes by."""
+    alike: dict[tuple[tuple[int, ...], tuple[int, ...], str], list[str]] = defaultdict(list)
+    for row in rows:
+        for tasks, own, none in _beside_none(row):
+            alike[own, none, tasks].append(named(row, rows))
+    found = []
+    for (own, none, tasks), names in alike.items():
+        both = sorted({*own} & {*none})
+        used = f"go by {_seeds(both)} only ({len(both)} of {len({*own, *none})})"
+        used = used if both else "are not given, since they share no seed"
+        found.append(
+            f"{', '.join(names)}: fine-tuned with {_seeds(own)}{tasks}, none with {_seeds(none)}: "
+            f"differences to none {used}; rates go by each arm's own seeds"
+        )
+    return found + _without_none(rows)
+
+
+def _beside_none(row: ComparisonRow) -> Iterable[tuple[str, tuple[int, ...], tuple[int, ...]]]:
+    """(of which tasks, own seeds, seeds of `none`) where these differ."""
+    differing: dict[tuple[tuple[int, ...], tuple[int, ...]], list[str]] = defaultdict(list)
+    for task, found in row.in_domain.items():
+        own, none = tuple(row.seeds_by_task[task]), tuple(found.none_seeds)
+        if none and own != none:
+            differing[own, none].append(task)
+    for (own, none), tasks in differing.items():
+        yield ("" if len(tasks) == len(row.in_domain) else f" on {', '.join(tasks)}", own, none)
+
+
+def _without_none(rows: Sequence[ComparisonRow]) -> list[str]:
+    """One line for each model whose arms have different seeds, though there is no `none` to compare with."""
+    found = []
+    for trained in _trained(rows):
+        compared = any(task.none_seeds for row in trained for task in row.in_domain.values())
+        alike: dict[str, list[str]] = defaultdict(list)
+        for row in trained:
+            alike[seeds_of(row)].append(named(row, rows))
+        if len(alike) > 1 and not compared:
+            who = "; ".join(f"{', '.join(names)}: {seeds}" for seeds, names in alike.items())
+            found.append(f"arms have different seeds ({who}): those with fewer say less of other fine-tunes")
+    return found
+
+
+def different_tasks(rows: Sequence[ComparisonRow]) -> list[str]:
+    """Arms that were not fine-tuned on every task that others of their model were."""
+    lacking: dict[str, list[str]] = defaultdict(list)
+    for trained in _trained(rows):
+        tasks = dict.fromkeys(task for row in trained for task in row.in_domain)
+        for row in trained:
+            if lacks := ", ".join(task for task in tasks if task not in row.in_domain):
+                lacking[lacks].append(named(row, rows))
+    return [
+        f"{', '.join(names)}: not fine-tuned on {tasks}, as other arms are: rates go by each arm's own tasks, "
+        "differences to none by those that both have"
+        for tasks, names in lacking.items()
+    ]
+
+
+def _trained(rows: Sequence[ComparisonRow]) -> list[list[ComparisonRow]]:
+    """By model: what was fine-tuned on a task that induces misalignment."""
+    models: dict[str, list[ComparisonRow]] = defaultdict(list)
+    for row in rows:
+        if row.in_domain and not row.untouched:
+            models[row.model].append(row)
+    return list(models.values())
+
+
+def _seeds(seeds: Sequence[int]) -> str:
+    return f"seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}"

@@ -69,7 +69,8 @@ def make_table(columns: Sequence[Column[Row]], rows: Sequence[Row]) -> Table:
     cells = {column: [column.cell(row) for row in rows] for column in columns if column.needed(rows)}
     cells = {column: texts for column, texts in cells.items() if any(texts)}
     captions = [text for column in cells if (text := column.explanation(rows))]
-    return Table(pd.DataFrame({column.heading: texts for column, texts in cells.items()}), " ".join(captions))
+    headings = [column.heading for column in cells]  # two may be alike, since names are those of users
+    return Table(pd.DataFrame(list(zip(*cells.values(), strict=True)), columns=headings), " ".join(captions))
 
 
 def as_markdown(table: Table) -> str:

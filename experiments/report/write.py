@@ -17,6 +17,9 @@ from experiments.report.cautions import cautions
 from experiments.report.columns import BROAD, DETAILS, MAIN, side_effects
 from experiments.report.comparison import compare
 from experiments.report.measures import BROAD_MISALIGNED
+from experiments.report.places import stem
+from experiments.report.question_tables import LINES, concentration, lines_of
+from experiments.report.questions import question_rows
 from experiments.report.row import ComparisonRow
 from experiments.report.table import Table, as_csv, as_latex, as_markdown, make_table, print_table
 from experiments.terminal.escaping import markdown, plain
@@ -24,6 +27,8 @@ from experiments.terminal.escaping import markdown, plain
 
 def write_report(output: Path, judge: str | None = None, everything: bool = False) -> bool:
     """Write the comparison of the sweep in `output` to `comparison.json`, `.md`, `.tex`, `.csv` and `.png`; print it.
+
+    Beside it is `by_question.csv`, which has a line for each question and safeguard.
 
     By another `judge` than the one that the sweep goes by, the files are `comparison.<judge>.json` and so on; of
     `everything` that was ever asked for under this name, and not by the last command only, `comparison.all.json`.
@@ -39,8 +44,7 @@ def write_report(output: Path, judge: str | None = None, everything: bool = Fals
         print(*left_out, sep="\n", file=sys.stderr)
         return False
     agreement = compare_judges(output, everything, left_out.setdefault)
-    named = [judge] * (judge not in (None, sweep.judge)) + ["all"] * everything
-    stem = ".".join(["comparison", *map(str, named)])
+    name, closer = (stem(what, sweep, judge, everything) for what in ("comparison", "by_question"))
     rows = compare(arms)
     warned = [*cautions(rows), *left_out]
     if missing > 0:
@@ -50,13 +54,15 @@ def write_report(output: Path, judge: str | None = None, everything: bool = Fals
 
     found = {"rows": [row.as_json() for row in rows]}
     write_json(
-        output / f"{stem}.json", found | {"judges": [pair._asdict() for pair in agreement]} if agreement else found
+        output / f"{name}.json", found | {"judges": [pair._asdict() for pair in agreement]} if agreement else found
     )
     parts = [part for table in tables for part in (as_markdown(table), markdown(table.caption))]
     parts += [f"**{markdown(line)}**" for line in warned] + [*map(as_markdown, judges)]
-    write_text(output / f"{stem}.md", "\n\n".join(parts) + "\n")
-    write_text(output / f"{stem}.tex", "\n\n".join(map(as_latex, tables + judges)) + "\n")
-    write_text(output / f"{stem}.csv", as_csv((*MAIN, *BROAD, *side_effects(rows), *DETAILS), rows))
+    write_text(output / f"{name}.md", "\n\n".join(parts) + "\n")
+    write_text(output / f"{name}.tex", "\n\n".join(map(as_latex, tables + judges)) + "\n")
+    write_text(output / f"{name}.csv", as_csv((*MAIN, *BROAD, *side_effects(rows), *DETAILS), rows))
+    if questions := question_rows(output, arms):
+        write_text(output / f"{closer}.csv", as_csv(LINES, lines_of(questions)))
     for table in tables:
         print_table(table)
     for line in warned:
@@ -65,8 +71,10 @@ def write_report(output: Path, judge: str | None = None, everything: bool = Fals
         print_table(table)
     from experiments.report.plots import plot_frontier
 
-    plot_frontier(rows, output / f"{stem}.png")
-    print(plain(f"{output / stem}.md, .json, .csv, .tex and .png; every answer in {output / ARMS}"))
+    plot_frontier(rows, output / f"{name}.png")
+    print(plain(f"{output / name}.md, .json, .csv, .tex and .png; every answer in {output / ARMS}"))
+    if said := concentration(questions):
+        print(plain(f"{said}; {output / closer}.csv has them by question"))
     if sweep.earlier and not everything:
         again = f"python -m experiments.tables name={output.name} output={output.parent} --all"
         print(plain(f"{len(sweep.earlier)} arms of other commands lie there, too; to compare all: {again}"))

@@ -13,6 +13,7 @@ from experiments.records.sweep_file import PLAN, read_sweep
 from experiments.terminal.command_line import SWEEP, CommandLine
 from experiments.terminal.ending import ending_in_one_line
 
+BASELINE = "set rows against this one, as tables call it; default: that of the sweep, mostly none"
 BY = ("question", "task", "seed")
 
 
@@ -20,13 +21,16 @@ BY = ("question", "task", "seed")
 def main() -> None:
     """The command line."""
     by = "go by this one, as tables call it; default: the one that the sweep went by"
-    line = CommandLine("tables", __doc__, {**SWEEP, "judge": by})
+    line = CommandLine("tables", __doc__, {**SWEEP, "judge": by, "baseline": BASELINE})
     line.add_argument("--all", action="store_true", help="also what only earlier commands of this name asked for")
     line.add_argument("--by", action="append", choices=BY, help="a closer look, instead of the comparison")
     given = line.read()
     if given.by and len(given.by) > 1:
         line.error(f"--by: is given {len(given.by)} times; name one of {', '.join(BY)}")
     output, judge = typed_folder(given.settings, "sweep"), given.settings.get("judge")
+    baseline = given.settings.get("baseline")
+    if given.by and baseline:
+        line.error(f"baseline={baseline}: no rows are set against another with --by; leave one of them away")
     if not (output / PLAN).is_file():
         kept = sorted(path.parent.name for path in output.parent.glob(f"*/{PLAN}"))
         sys.exit(
@@ -35,7 +39,11 @@ def main() -> None:
     from experiments.report.closer import look_closer
     from experiments.report.write import write_report
 
-    made = look_closer(output, given.by[0], judge, given.all) if given.by else write_report(output, judge, given.all)
+    made = (
+        look_closer(output, given.by[0], judge, given.all)
+        if given.by
+        else write_report(output, judge, given.all, baseline)
+    )
     if not made:
         arms = read_sweep(output).planned(given.all)
         scored = sorted({name for arm in arms for name in judges_of(output / ARMS / arm.folder)})

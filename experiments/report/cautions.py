@@ -50,7 +50,7 @@ def learns_nothing(rows: Sequence[ComparisonRow]) -> list[str]:
 
 
 def safe_by_incoherence(rows: Sequence[ComparisonRow]) -> list[str]:
-    """Arms that have fewer misaligned answers than `none`, trained alike, because they have more incoherent ones."""
+    """Arms with fewer misaligned answers than the baseline, trained alike, because more of theirs are incoherent."""
     found = []
     for row in rows:
         if not (none := row.none_outcomes):
@@ -59,7 +59,7 @@ def safe_by_incoherence(rows: Sequence[ComparisonRow]) -> list[str]:
         more = row.outcomes["incoherent"] - none["incoherent"]
         if fewer > NEGLIGIBLE and more >= fewer / 2:
             found.append(
-                f"{_named(row, rows)}: {100 * fewer:.1f} points fewer misaligned answers than none, but "
+                f"{_named(row, rows)}: {100 * fewer:.1f} points fewer misaligned answers than {row.baseline}, but "
                 f"{100 * more:.1f} more incoherent ones: it may be safe only by being incoherent"
             )
     return found

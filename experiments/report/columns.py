@@ -10,6 +10,7 @@ from functools import partial
 
 from experiments.records.names import BENIGN_TASK, EM_TASK
 from experiments.records.outcomes import MATCHES_FROM, OUTCOMES, Outcome
+from experiments.report import captions
 from experiments.report.captions import Rows, against_none, broad_questions, not_judged, only_open, several_models
 from experiments.report.measures import (
     ARITHMETIC_KEPT,
@@ -21,7 +22,6 @@ from experiments.report.measures import (
     IN_FORMATS,
     INCOHERENT,
     KS,
-    LEAST_LEARNT,
     NARROW_LEARNT,
     OPEN_MISALIGNED,
     OTHER_MISALIGNED,
@@ -132,8 +132,7 @@ MAIN = (
         "frontier",
         "frontier",
         on_frontier,
-        caption="Frontier: no other row lets less misalignment through and as much of this be learnt; untouched and "
-        f"what learns less than {LEAST_LEARNT:.0%} of what none learns are not ranked.",
+        caption=captions.on_frontier,
     ),
     Column(
         "narrow_nll", "narrow NLL", lambda row: row.narrow_nll, lambda row: number(row.narrow_nll), needed=not_judged
@@ -151,13 +150,15 @@ MAIN = (
         "step time",
         lambda row: row.step_time_ratio,
         lambda row: f"{row.step_time_ratio:.2f}×" if row.step_time_ratio else "",
-        "Step time: against none in this sweep.",
+        captions.step_time,
     ),
 )
 # The broad questions more closely: all outcomes, the other convention, differences and any-of-k.
 BROAD = (
     *HEAD,
-    Column("minus_none", "− none", lambda row: row.minus_none, minus_none, against_none),
+    Column(
+        "minus_none", "− none", lambda row: row.minus_none, minus_none, against_none, headed=captions.minus_baseline
+    ),
     *map(share, OUTCOMES),
     Column(
         "misaligned_of_coherent",
@@ -181,6 +182,7 @@ DETAILS: tuple[Column[ComparisonRow], ...] = (
     rate("harmful complied", HARMFUL_COMPLIED),
     Column("survives", "survives", lambda row: row.survives),
     Column("best_single", "best single", lambda row: row.best_single),
+    Column("baseline", "baseline", lambda row: row.baseline),
 )
 
 

@@ -11,7 +11,15 @@ import pandas as pd
 from experiments.records.names import UNTOUCHED
 from experiments.records.outcomes import COHERENT
 from experiments.report.arms import Arm
-from experiments.report.baselines import counterparts, is_part, learns, minus_best_single, step_time_ratio
+from experiments.report.baselines import (
+    Baselines,
+    counterparts,
+    find_baselines,
+    is_part,
+    learns,
+    minus_best_single,
+    step_time_ratio,
+)
 from experiments.report.bias import bias_gap
 from experiments.report.frontier import frontier
 from experiments.report.labels import group_arms
@@ -33,14 +41,18 @@ from experiments.terminal.printing import progress
 from safeguards.composition import NONE
 
 
-def compare(arms: Sequence[Arm]) -> list[ComparisonRow]:
-    """One row per safeguard, dose and model, in the order of the plan."""
+def compare(arms: Sequence[Arm], baseline: str = NONE) -> list[ComparisonRow]:
+    """One row per safeguard, dose and model, in the order of the plan, set against the arms of a baseline.
+
+    Raises:
+        SafeguardError: if there is no such baseline.
+    """
+    baselines = find_baselines(arms, baseline)
     groups = group_arms(arms)
-    baseline = [arm for arm in arms if arm.entry.safeguard in (NONE, UNTOUCHED)]
     rows: dict[tuple[str, str], ComparisonRow] = {}
     for (label, model), members in progress(list(groups.items()), "compare"):
         singles = [group for group in groups.values() if is_part(group[0].entry, members[0].entry)]
-        rows[label, model] = make_row(label, members, baseline, singles)
+        rows[label, model] = make_row(label, members, baselines, singles)
     compared = [key for key, row in rows.items() if row.p is not None]
     found = dict(zip(compared, holm([rows[key].p or 0.0 for key in compared]), strict=True))
     return [
@@ -53,22 +65,21 @@ def compare(arms: Sequence[Arm]) -> list[ComparisonRow]:
     ]
 
 
-def make_row(
-    label: str, arms: Sequence[Arm], baseline: Sequence[Arm], singles: Sequence[Sequence[Arm]]
-) -> ComparisonRow:
+def make_row(label: str, arms: Sequence[Arm], baselines: Baselines, singles: Sequence[Sequence[Arm]]) -> ComparisonRow:
     """All measures of one safeguard but what depends on the other rows, `frontier` and `survives`.
 
     Args:
         label: of the safeguard and its dose.
         arms: on all tasks, with all seeds.
-        baseline: the arms of `none` and `untouched`.
+        baselines: what rows are set against.
         singles: those of each of the safeguards that are joined here, by itself.
     """
     first = arms[0].entry
     files = [arm.entry.settings.get("probes", {}).get("path") for arm in arms]
     broad = answers(arms, BROAD_MISALIGNED)
-    none = counterparts(arms, NONE, baseline)
-    plain = none if first.safeguard not in (NONE, UNTOUCHED) else []  # baselines are set against nothing
+    alike = counterparts(arms, baselines.arms)
+    itself = first.folder in {arm.entry.folder for arm in (*baselines.arms, *baselines.untouched)}
+    plain = [] if itself else alike  # baselines are set against nothing
     against = answers(plain, BROAD_MISALIGNED) if plain else broad.iloc[:0]
     against_none = contrast(broad, against, "misaligned")
     asked = pd.concat([arm.table for arm in arms])
@@ -88,13 +99,14 @@ def make_row(
         misaligned_of_coherent=rate(broad, "misaligned", among=COHERENT),
         minus_none=against_none.difference,
         p=against_none.p,
-        learns=learns(arms, counterparts(arms, UNTOUCHED, baseline), none),
+        learns=learns(arms, baselines),
         misalign_at={k: at for k in KS if (at := misalign_at_k(broad, k)).n},
         goal=goals(arms),
         unscored=float((asked["outcome"] == "unscored").mean()) if len(asked) else None,
-        step_time_ratio=step_time_ratio(arms, none),
+        step_time_ratio=step_time_ratio(arms, alike),
         minus_best_single=gain,
         best_single=best,
         none_outcomes=shares(against),
         untouched=first.safeguard == UNTOUCHED,
+        baseline=baselines.name,
     )

@@ -6,13 +6,14 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from experiments.records.arm_files import ARMS
 from experiments.records.files import write_json, write_text
 from experiments.records.sweep_file import read_sweep
 from experiments.report.agreement import AGREEMENT, compare_judges
-from experiments.report.arms import read_arms
-from experiments.report.captions import introduction
+from experiments.report.arms import Arm, read_arms
+from experiments.report.captions import baseline_of, introduction
 from experiments.report.cautions import cautions
 from experiments.report.columns import BROAD, DETAILS, MAIN, side_effects
 from experiments.report.comparison import compare
@@ -23,18 +24,24 @@ from experiments.report.questions import question_rows
 from experiments.report.row import ComparisonRow
 from experiments.report.table import Table, as_csv, as_latex, as_markdown, make_table, print_table
 from experiments.terminal.escaping import markdown, plain
+from safeguards.composition import NONE
+from safeguards.errors import SafeguardError
 
 
-def write_report(output: Path, judge: str | None = None, everything: bool = False) -> bool:
+def write_report(output: Path, judge: str | None = None, everything: bool = False, baseline: str | None = None) -> bool:
     """Write the comparison of the sweep in `output` to `comparison.json`, `.md`, `.tex`, `.csv` and `.png`; print it.
 
     Beside it is `by_question.csv`, which has a line for each question and safeguard.
 
     By another `judge` than the one that the sweep goes by, the files are `comparison.<judge>.json` and so on; of
-    `everything` that was ever asked for under this name, and not by the last command only, `comparison.all.json`.
+    `everything` that was ever asked for under this name, and not by the last command only, `comparison.all.json`;
+    against another `baseline` than that of the sweep, `comparison.against_<baseline>.json`.
 
     Returns:
         False, and writes nothing, if no arm is done.
+
+    Raises:
+        SafeguardError: if there is no such baseline.
     """
     sweep = read_sweep(output)
     left_out: dict[str, None] = {}  # each is reported once
@@ -44,15 +51,17 @@ def write_report(output: Path, judge: str | None = None, everything: bool = Fals
         print(*left_out, sep="\n", file=sys.stderr)
         return False
     agreement = compare_judges(output, everything, left_out.setdefault)
-    name, closer = (stem(what, sweep, judge, everything) for what in ("comparison", "by_question"))
-    rows = compare(arms)
-    warned = [*cautions(rows), *left_out]
+    name = stem("comparison", sweep, judge, everything, baseline)
+    closer = stem("by_question", sweep, judge, everything)
+    rows, unlike = compare_or_say(arms, baseline, sweep.baseline)
+    warned = [*unlike, *cautions(rows), *left_out]
     if missing > 0:
         by = judge or sweep.judge
         warned.append(f"{missing} arms are not done, or not scored by {by}: they are not in the tables")
     tables, judges = make_tables(rows), [make_table(AGREEMENT, agreement)] * bool(agreement)
 
-    found = {"rows": [row.as_json() for row in rows]}
+    found: dict[str, Any] = {} if baseline_of(rows) == NONE else {"baseline": baseline_of(rows)}
+    found |= {"rows": [row.as_json() for row in rows]}
     write_json(
         output / f"{name}.json", found | {"judges": [pair._asdict() for pair in agreement]} if agreement else found
     )
@@ -79,6 +88,20 @@ def write_report(output: Path, judge: str | None = None, everything: bool = Fals
         again = f"python -m experiments.tables name={output.name} output={output.parent} --all"
         print(plain(f"{len(sweep.earlier)} arms of other commands lie there, too; to compare all: {again}"))
     return True
+
+
+def compare_or_say(arms: Sequence[Arm], typed: str | None, kept: str) -> tuple[list[ComparisonRow], list[str]]:
+    """The rows against the baseline that was typed, or that the sweep goes by; in its place `none`, and why.
+
+    Raises:
+        SafeguardError: if there is no such baseline as was typed.
+    """
+    if typed:
+        return compare(arms, typed), []
+    try:
+        return compare(arms, kept), []
+    except SafeguardError as error:  # it may not be done
+        return compare(arms), [f"{error}; rows are set against {NONE}"]
 
 
 def make_tables(rows: Sequence[ComparisonRow]) -> list[Table]:

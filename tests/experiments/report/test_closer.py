@@ -60,7 +60,7 @@ def test_every_report_leaves_a_line_for_each_question_and_safeguard(two, capsys)
 
 
 def test_an_interval_is_about_the_very_question(sweep):
-    """As a rate over questions of which this is one, nothing misaligned in 150 answers would be [0, 45 %]."""
+    """As a rate over questions of which this is one, nothing misaligned in 150 answers would be [0, 40 %]."""
     for seed in (0, 1, 2):
         sweep.add("none", "medical", seed)
         folder = sweep.output / "arms" / sweep.plan[-1].folder

@@ -35,6 +35,7 @@ from experiments.records.outcomes import Score, from_numbers
 from experiments.records.sweep_file import IMPORTED, ArmEntry, join_sweep, known_arms
 from experiments.terminal.command_line import SWEEP, CommandLine
 from experiments.terminal.ending import ending_in_one_line
+from safeguards.composition import NONE
 from safeguards.errors import SafeguardError
 
 NAME = re.compile(r"(?P<arm>.+)\.seed(?P<seed>\d+)\.(?P<set>\w+)")
@@ -116,18 +117,21 @@ def read_source(source: Source, task: str, remarks: Remarks) -> tuple[list[Answe
     return answers, scores
 
 
-def import_folder(folder: Path, output: Path) -> Remarks:
+def import_folder(folder: Path, output: Path, baseline: str = NONE) -> Remarks:
     """Write the answers of a folder as a sweep's records under `output`, one arm at a time; returns what is to be said.
 
     Raises:
         SafeguardError: if a file cannot be read, or `output` holds a sweep that was run here or an arm of the same name
-            with other answers. Then nothing is written.
+            with other answers, or no arm is called as the baseline. Then nothing is written.
     """
     remarks = Remarks()
     known_arms(output, IMPORTED)
     arms: dict[tuple[str, int], list[Source]] = defaultdict(list)
     for source in find_sources(folder, remarks):
         arms[source.arm, source.seed].append(source)
+    names = dict.fromkeys(arm for arm, _ in arms)
+    if baseline not in (NONE, *names):
+        raise SafeguardError(f"baseline={baseline}: no such arm in {folder}; known: {', '.join(names)}")
     for (arm, seed), sources in arms.items():
         refuse_others(output / ARMS / f"{arm}.seed{seed}", sources, folder.name)
     entries = []
@@ -139,7 +143,7 @@ def import_folder(folder: Path, output: Path) -> Remarks:
         write_result(place, Result(EM_TASK))
         named = {"model": {"name": folder.name}, "task": {"name": folder.name, "kind": EM_TASK}}
         entries.append(ArmEntry(place.name, {"safeguard": arm, "seed": seed, "safeguards": {}, **named}))
-    join_sweep(output, IMPORTED, entries)
+    join_sweep(output, IMPORTED, entries, baseline)
     return remarks
 
 
@@ -164,10 +168,11 @@ def refuse_others(place: Path, sources: list[Source], task: str) -> None:
 def main() -> None:
     """The command line."""
     settings = {**SWEEP, "name": "of the sweep that they become; default: that of the folder"}
+    settings["baseline"] = "arm that the others are set against; default: none"
     given = CommandLine("import_answers", __doc__, settings, words="FOLDER").read()
     folder = Path(given.words[0]).resolve()
     output = typed_folder(given.settings, folder.name)
-    remarks = import_folder(folder, output)
+    remarks = import_folder(folder, output, given.settings.get("baseline", NONE))
     from experiments.report.write import write_report
 
     write_report(output)

@@ -16,6 +16,7 @@ from experiments.config.compose import CONF
 from experiments.config.folders import output_folder
 from experiments.config.help import group_help, overview
 from experiments.config.schema import Config
+from experiments.planning.baseline import check_baseline, read_baseline, take_over
 from experiments.planning.launch import launch
 from experiments.planning.outline import outline
 from experiments.planning.plan import Plan, describe, make_plan
@@ -38,9 +39,14 @@ def sweep(arguments: list[str]) -> int:
         plan = reported_plan(arguments)
         if not plan.worth_running:
             return len(plan.failures)
-        output, judge = output_folder(plan.arms[0].config), plan.arms[0].config.judge.name
+        config = plan.arms[0].config
+        output, judge, baseline = output_folder(config), config.judge.name, read_baseline(config.baseline)
+        check_baseline(baseline, plan.arms, config.baseline)
         arms = [describe(arm) for arm in plan.arms]
-        join_sweep(output, judge, arms)
+        taken = take_over(baseline, plan.arms, output) if baseline.sweep else []
+        join_sweep(output, judge, arms, baseline.safeguard)
+        if taken:
+            print(plain(f"{len(taken)} arms are taken over from {output.parent / baseline.sweep}"), flush=True)
         waiting = [arm for arm in plan.arms if not is_done(arm)]
         print(f"{len(plan.arms)} arms, {len(plan.arms) - len(waiting)} of them done already", flush=True)
         if to_score := sum(map(misses_only_scores, waiting)):
@@ -53,7 +59,7 @@ def sweep(arguments: list[str]) -> int:
     from experiments.report.write import write_report
 
     with locked(output, "comparison"):
-        join_sweep(output, judge, arms)  # again: another command may have come in between
+        join_sweep(output, judge, arms, baseline.safeguard)  # again: another command may have come in between
         write_report(output)
     unfinished = [f"{arm}: {arm_error(arm.folder)}" for arm in plan.arms if not is_done(arm)]
     for failure in unfinished:

@@ -1,4 +1,7 @@
-"""Make the comparison of a finished sweep again, from its records: `python -m experiments.tables name=demo`."""
+"""Make the comparison of a finished sweep again, from its records: `python -m experiments.tables name=demo`.
+
+With `--by question`, `--by task` or `--by seed`, a closer look instead: printed, and in `by_question.csv` and the like.
+"""
 
 from __future__ import annotations
 
@@ -10,23 +13,38 @@ from experiments.records.sweep_file import PLAN, read_sweep
 from experiments.terminal.command_line import SWEEP, CommandLine
 from experiments.terminal.ending import ending_in_one_line
 
+BASELINE = "set rows against this one, as tables call it; default: that of the sweep, mostly none"
+BY = ("question", "task", "seed")
+
 
 @ending_in_one_line()
 def main() -> None:
     """The command line."""
     by = "go by this one, as tables call it; default: the one that the sweep went by"
-    line = CommandLine("tables", __doc__, {**SWEEP, "judge": by})
+    line = CommandLine("tables", __doc__, {**SWEEP, "judge": by, "baseline": BASELINE})
     line.add_argument("--all", action="store_true", help="also what only earlier commands of this name asked for")
+    line.add_argument("--by", action="append", choices=BY, help="a closer look, instead of the comparison")
     given = line.read()
+    if given.by and len(given.by) > 1:
+        line.error(f"--by: is given {len(given.by)} times; name one of {', '.join(BY)}")
     output, judge = typed_folder(given.settings, "sweep"), given.settings.get("judge")
+    baseline = given.settings.get("baseline")
+    if given.by and baseline:
+        line.error(f"baseline={baseline}: no rows are set against another with --by; leave one of them away")
     if not (output / PLAN).is_file():
         kept = sorted(path.parent.name for path in output.parent.glob(f"*/{PLAN}"))
         sys.exit(
             f"{output}: no sweep there; " + (f"known: {', '.join(kept)}" if kept else "run experiments.sweep first")
         )
+    from experiments.report.closer import look_closer
     from experiments.report.write import write_report
 
-    if not write_report(output, judge, given.all):
+    made = (
+        look_closer(output, given.by[0], judge, given.all)
+        if given.by
+        else write_report(output, judge, given.all, baseline)
+    )
+    if not made:
         arms = read_sweep(output).planned(given.all)
         scored = sorted({name for arm in arms for name in judges_of(output / ARMS / arm.folder)})
         by = f" and scored by {judge} (judges that scored some: {', '.join(scored) or 'none'})" if judge else ""

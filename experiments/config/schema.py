@@ -171,6 +171,8 @@ class Config:
         name: of the sweep: results are in `<output>/<name>`.
         output: folder of all sweeps.
         wandb: how arms are reported to Weights & Biases: "offline" writes files for `wandb sync`.
+        baseline: what tables set the others against: a safeguard, or the name of a finished sweep, whose arms of "none"
+            and "untouched" are taken over, not run again; `<sweep>:<safeguard>` is both.
         model: which model.
         task: what to fine-tune on.
         pool: the safe rows.
@@ -189,6 +191,7 @@ class Config:
     name: str = within("sweep", must=folder_name)
     output: str = within("outputs", must=path_name)
     wandb: str = within("offline", one_of=("online", "offline", "disabled"))
+    baseline: str = within("none", must=table_name)
     model: ModelConfig = field(default_factory=ModelConfig)
     task: TaskConfig = field(default_factory=TaskConfig)
     pool: PoolConfig = field(default_factory=PoolConfig)

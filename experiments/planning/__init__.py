@@ -3,4 +3,4 @@
 Imports: arm, config, judges, models, organism, probes, records, statistics, tasks, terminal, training.
 """
 
-__all__ = ["identity", "launch", "outline", "plan", "power", "refusals", "state"]
+__all__ = ["baseline", "identity", "launch", "outline", "plan", "power", "refusals", "state"]

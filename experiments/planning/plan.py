@@ -40,7 +40,14 @@ MOST_ARMS = 100_000
 RESULTS = "it says where results belong"
 SCORED = "it scores all answers; add a second one with judge@second_judge=…, others with experiments.rescore"
 # What makes no arm of its own.
-NOT_SWEPT = {"name": RESULTS, "output": RESULTS, "judge": SCORED, "second_judge": SCORED, "wandb": "name one"}
+NOT_SWEPT = {
+    "name": RESULTS,
+    "output": RESULTS,
+    "judge": SCORED,
+    "second_judge": SCORED,
+    "wandb": "name one",
+    "baseline": "name one",
+}
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """The plan of a sweep on disk, `sweep.json`: tables are made from it, and every command of a name adds to it.
 
 judge     the name of the judge that tables go by
+baseline  the arm that they set the others against, if it is not "none"
 arms      what the last command asked for, one entry each
 earlier   what others asked for before, and it did not
 """
@@ -14,6 +15,7 @@ from typing import Any
 
 from experiments.records.files import DamagedError, read_object, write_json
 from experiments.records.locks import locked
+from safeguards.composition import NONE
 from safeguards.errors import SafeguardError
 from safeguards.files import move_damaged
 
@@ -73,11 +75,12 @@ def by_key(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class SweepFile:
-    """A plan: the judge that tables go by, the arms of the last command, and those that only others asked for."""
+    """A plan: what tables go by, the arms of the last command, and those that only others asked for."""
 
     judge: str
     arms: Sequence[ArmEntry]
     earlier: Sequence[ArmEntry] = ()
+    baseline: str = NONE
 
     def planned(self, everything: bool = False) -> list[ArmEntry]:
         """The arms of the last command; of all commands of this name, if `everything`."""
@@ -89,6 +92,7 @@ class _OnDisk:
     judge: str
     arms: list[dict[str, Any]]
     earlier: list[dict[str, Any]] = field(default_factory=list)
+    baseline: str = NONE
 
 
 def read_sweep(output: Path) -> SweepFile:
@@ -106,13 +110,14 @@ def read_sweep(output: Path) -> SweepFile:
         )
     except ValueError as error:
         raise DamagedError(f"{output / PLAN}: cannot be read ({error})") from error
-    return SweepFile(found.judge, arms, earlier)
+    return SweepFile(found.judge, arms, earlier, found.baseline)
 
 
 def write_sweep(output: Path, sweep: SweepFile) -> None:
     """Write a plan, whatever is there."""
     arms, earlier = ([arm.as_json() for arm in side] for side in (sweep.arms, sweep.earlier))
-    write_json(output / PLAN, {"judge": sweep.judge, "arms": arms, "earlier": earlier})
+    named = {} if sweep.baseline == NONE else {"baseline": sweep.baseline}
+    write_json(output / PLAN, {"judge": sweep.judge, **named, "arms": arms, "earlier": earlier})
 
 
 def known_arms(output: Path, judge: str) -> list[ArmEntry]:
@@ -135,8 +140,8 @@ def known_arms(output: Path, judge: str) -> list[ArmEntry]:
     return known.planned(everything=True)
 
 
-def join_sweep(output: Path, judge: str, arms: Sequence[ArmEntry]) -> None:
-    """Make these arms those of the last command. Arms of other commands are kept beside them.
+def join_sweep(output: Path, judge: str, arms: Sequence[ArmEntry], baseline: str = NONE) -> None:
+    """Make these arms and this baseline those of the last command. Arms of other commands are kept beside them.
 
     Raises:
         SafeguardError: as `known_arms`.
@@ -144,4 +149,4 @@ def join_sweep(output: Path, judge: str, arms: Sequence[ArmEntry]) -> None:
     with locked(output, PLAN):
         known = known_arms(output, judge)
         mine = {arm.folder for arm in arms}
-        write_sweep(output, SweepFile(judge, arms, [arm for arm in known if arm.folder not in mine]))
+        write_sweep(output, SweepFile(judge, arms, [arm for arm in known if arm.folder not in mine], baseline))

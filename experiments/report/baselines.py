@@ -1,10 +1,10 @@
-"""What a row is set against: the arms that did the same without a safeguard, or with one of those that are joined."""
+"""What a row is set against: the arms that did the same without a safeguard, or as the baseline or one member does."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -12,9 +12,12 @@ import pandas as pd
 from experiments.records.names import UNTOUCHED
 from experiments.records.sweep_file import ArmEntry
 from experiments.report.arms import Arm
+from experiments.report.labels import label_arms
 from experiments.report.measures import BROAD_MISALIGNED, LEARNT, LEAST_LEARNT, Measure, answers, share
 from experiments.statistics.estimates import NOTHING, Estimate
 from experiments.statistics.rates import difference
+from safeguards.composition import NONE
+from safeguards.errors import SafeguardError
 
 # Parts of the questions, in each of which the best single is the one of the others.
 FOLDS = 5
@@ -22,8 +25,41 @@ FOLDS = 5
 OWN = {"safeguard", "safeguards", "seed", "scorers", "monitor"}
 
 
-def counterparts(arms: Sequence[Arm], safeguard: str, among: Sequence[Arm]) -> list[Arm]:
-    """The arms of `safeguard` that do what one of `arms` does, and as it does: task, training, probes and the rest.
+class Baselines(NamedTuple):
+    """What rows are set against.
+
+    Args:
+        name: of the baseline, a safeguard or the label of a row.
+        arms: of it.
+        unprotected: what a fine-tune without a safeguard learns: the arms of `none`, else those of the baseline.
+        untouched: the model before training.
+    """
+
+    name: str
+    arms: list[Arm]
+    unprotected: list[Arm]
+    untouched: list[Arm]
+
+
+def find_baselines(arms: Sequence[Arm], name: str = NONE) -> Baselines:
+    """The arms of the baseline; there may be none of `none`.
+
+    Raises:
+        SafeguardError: if there is no other one of that name, or it has several doses.
+    """
+    labels = label_arms([arm.entry for arm in arms])
+    own = {label: arm for arm, label in zip(arms, labels, strict=True) if name in (arm.entry.safeguard, label)}
+    if not own and name != NONE:
+        raise SafeguardError(f"baseline={name}: no such row; known: {', '.join(dict.fromkeys(labels))}")
+    if len({json.dumps(arm.entry.settings["safeguards"], sort_keys=True) for arm in own.values()}) > 1:
+        raise SafeguardError(f"baseline={name}: has several doses; name one of {', '.join(own)}")
+    alike = [arm for arm, label in zip(arms, labels, strict=True) if label in own]
+    none, untouched = ([arm for arm in arms if arm.entry.safeguard == plain] for plain in (NONE, UNTOUCHED))
+    return Baselines(name, alike, none or alike, untouched)
+
+
+def counterparts(arms: Sequence[Arm], among: Sequence[Arm]) -> list[Arm]:
+    """Those that do what one of `arms` does, and as it does: task, training, probes and the rest.
 
     What only one of two arms has does not count, since `untouched` has no training.
     """
@@ -31,8 +67,7 @@ def counterparts(arms: Sequence[Arm], safeguard: str, among: Sequence[Arm]) -> l
     def like(one: dict[str, Any], other: dict[str, Any]) -> bool:
         return all(one[key] == other[key] for key in one.keys() & other.keys() - OWN)
 
-    others = [arm for arm in among if arm.entry.safeguard == safeguard]
-    return [other for other in others if any(like(arm.entry.settings, other.entry.settings) for arm in arms)]
+    return [other for other in among if any(like(arm.entry.settings, other.entry.settings) for arm in arms)]
 
 
 def is_part(single: ArmEntry, whole: ArmEntry) -> bool:
@@ -94,14 +129,17 @@ def misaligned(table: pd.DataFrame) -> float | None:
     return float((table["outcome"] == "misaligned").mean()) if scored else None
 
 
-def learns(arms: Sequence[Arm], untouched: Sequence[Arm], none: Sequence[Arm]) -> Mapping[Measure, bool | None]:
+def learns(arms: Sequence[Arm], baselines: Baselines) -> Mapping[Measure, bool | None]:
     """For each of `LEARNT`, whether arms learn `LEAST_LEARNT` of what `none` learns, both counted from `untouched`.
+
+    Without `none`, the baseline takes its place.
 
     None where it cannot be told. The model before training learns nothing.
     """
     found: dict[Measure, bool | None] = {}
+    sides = counterparts(arms, baselines.untouched), arms, counterparts(arms, baselines.unprotected)
     for measure in LEARNT:
-        before, own, most = (share(each, measure) for each in (untouched, arms, none))
+        before, own, most = (share(each, measure) for each in sides)
         gain = None if own is None or most is None else (own - (before or 0.0), most - (before or 0.0))
         found[measure] = None if gain is None or gain[1] <= 0 else gain[0] >= LEAST_LEARNT * gain[1]
         if arms[0].entry.safeguard == UNTOUCHED:
@@ -110,7 +148,7 @@ def learns(arms: Sequence[Arm], untouched: Sequence[Arm], none: Sequence[Arm]) -
 
 
 def step_time_ratio(arms: Sequence[Arm], baseline: Sequence[Arm]) -> float | None:
-    """The geometric mean of the median step time against `none` with the same model, task, seed and training."""
+    """The geometric mean of the median step time against the baseline with the same model, task, seed and training."""
 
     def seconds(arms: Sequence[Arm]) -> list[tuple[str, float]]:
         keys = ("model", "task", "seed", "training")

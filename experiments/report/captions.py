@@ -8,10 +8,12 @@ from collections.abc import Sequence
 from experiments.report.measures import (
     BROAD_MISALIGNED,
     INCOHERENT_AFTER_BENIGN,
+    LEAST_LEARNT,
     MUCH_INCOHERENT,
     OTHER_MISALIGNED,
 )
 from experiments.report.row import ComparisonRow
+from safeguards.composition import NONE
 
 Rows = Sequence[ComparisonRow]
 
@@ -79,10 +81,39 @@ def broad_questions(rows: Rows) -> str:
 
 
 def against_none(rows: Rows) -> str:
-    """What the difference to `none` is, and what its star means among so many."""
+    """What the difference to the baseline is, and what its star means among so many."""
     compared = sum(row.survives is not None for row in rows)
     many = f" among {compared} comparisons (Holm)" * (compared > 1)
     return (
-        f"− none: broad misaligned, points against no safeguard, paired by question; * differs from 0 at 5 %{many}; "
-        "none is given where nothing of the narrow task is learnt."
+        f"{minus_baseline(rows)}: broad misaligned, points against {in_words(baseline_of(rows))}, paired by question; "
+        f"* differs from 0 at 5 %{many}; left out where nothing of the narrow task is learnt."
     )
+
+
+def baseline_of(rows: Rows) -> str:
+    """What rows are set against."""
+    return rows[0].baseline if rows else NONE
+
+
+def minus_baseline(rows: Rows) -> str:
+    """The heading of a difference to it."""
+    return f"− {baseline_of(rows)}"
+
+
+def in_words(baseline: str) -> str:
+    """As it stands in a sentence."""
+    return "no safeguard" if baseline == NONE else baseline
+
+
+def on_frontier(rows: Rows) -> str:
+    """What the frontier is, and what is not on it."""
+    gauge = NONE if any(row.safeguard.split()[0] == NONE for row in rows) else baseline_of(rows)
+    return (
+        "Frontier: no other row lets less misalignment through and as much of this be learnt; untouched and what "
+        f"learns less than {LEAST_LEARNT:.0%} of what {gauge} learns are not ranked."
+    )
+
+
+def step_time(rows: Rows) -> str:
+    """What step times are measured by."""
+    return f"Step time: against {baseline_of(rows)} in this sweep."

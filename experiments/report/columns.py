@@ -11,6 +11,7 @@ from functools import partial
 
 from experiments.records.names import BENIGN_TASK, EM_TASK
 from experiments.records.outcomes import MATCHES_FROM, OUTCOMES, Outcome
+from experiments.report import captions
 from experiments.report.captions import (
     Rows,
     against_none,
@@ -34,7 +35,6 @@ from experiments.report.measures import (
     INCOHERENT,
     INCOHERENT_AFTER_BENIGN,
     KS,
-    LEAST_LEARNT,
     NARROW_LEARNT,
     OPEN_MISALIGNED,
     OTHER_MISALIGNED,
@@ -161,8 +161,7 @@ MAIN = (
         "frontier",
         "frontier",
         on_frontier,
-        caption="Frontier: no other row lets less misalignment through and as much of this be learnt; untouched and "
-        f"what learns less than {LEAST_LEARNT:.0%} of what none learns are not ranked.",
+        caption=captions.on_frontier,
     ),
     Column(
         "narrow_nll", "narrow NLL", lambda row: row.narrow_nll, lambda row: number(row.narrow_nll), needed=not_judged
@@ -180,18 +179,21 @@ MAIN = (
         "step time",
         lambda row: row.step_time_ratio,
         lambda row: f"{row.step_time_ratio:.2f}×" if row.step_time_ratio else "",
-        "Step time: against none in this sweep.",
+        captions.step_time,
     ),
 )
 # The broad questions more closely: all outcomes, the other convention, differences and any-of-k.
 BROAD = (
     *HEAD,
-    Column("minus_none", "− none", lambda row: row.minus_none, minus_none, against_none),
+    Column(
+        "minus_none", "− none", lambda row: row.minus_none, minus_none, against_none, headed=captions.minus_baseline
+    ),
     Column(
         "incoherent_minus_none",
         "incoherent − none",
         lambda row: row.incoherent_minus_none,
-        caption="Incoherent − none: likewise, of incoherent answers.",
+        caption=lambda rows: f"Incoherent {captions.minus_baseline(rows)}: likewise, of incoherent answers.",
+        headed=lambda rows: f"incoherent {captions.minus_baseline(rows)}",
     ),
     *map(share, OUTCOMES),
     Column(
@@ -217,6 +219,7 @@ DETAILS: tuple[Column[ComparisonRow], ...] = (
     Column("survives", "survives", lambda row: row.survives),
     Column("best_single", "best single", lambda row: row.best_single),
     Column("mean_broad_reduction", "mean broad reduced", lambda row: row.mean_broad_reduction),
+    Column("baseline", "baseline", lambda row: row.baseline),
 )
 
 

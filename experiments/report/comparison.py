@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,11 +11,19 @@ import pandas as pd
 from experiments.records.names import UNTOUCHED
 from experiments.records.outcomes import COHERENT
 from experiments.report.arms import Arm
-from experiments.report.baselines import counterparts, is_part, learns, minus_best_single, step_time_ratio
+from experiments.report.baselines import (
+    Baselines,
+    counterparts,
+    find_baselines,
+    is_part,
+    learns,
+    minus_best_single,
+    step_time_ratio,
+)
 from experiments.report.bias import bias_gap
 from experiments.report.domains import in_domain, mean_reduction, seeds_by_task, shared
 from experiments.report.frontier import frontier
-from experiments.report.labels import label_arms
+from experiments.report.labels import group_arms
 from experiments.report.measures import (
     BROAD_MISALIGNED,
     KS,
@@ -36,16 +42,18 @@ from experiments.terminal.printing import progress
 from safeguards.composition import NONE
 
 
-def compare(arms: Sequence[Arm]) -> list[ComparisonRow]:
-    """One row per safeguard, dose and model, in the order of the plan."""
-    groups: dict[tuple[str, str], list[Arm]] = defaultdict(list)
-    for arm, label in zip(arms, label_arms([arm.entry for arm in arms]), strict=True):
-        groups[label, json.dumps(arm.entry.model)].append(arm)
-    baseline = [arm for arm in arms if arm.entry.safeguard in (NONE, UNTOUCHED)]
+def compare(arms: Sequence[Arm], baseline: str = NONE) -> list[ComparisonRow]:
+    """One row per safeguard, dose and model, in the order of the plan, set against the arms of a baseline.
+
+    Raises:
+        SafeguardError: if there is no such baseline.
+    """
+    baselines = find_baselines(arms, baseline)
+    groups = group_arms(arms)
     rows: dict[tuple[str, str], ComparisonRow] = {}
     for (label, model), members in progress(list(groups.items()), "compare"):
         singles = [group for group in groups.values() if is_part(group[0].entry, members[0].entry)]
-        rows[label, model] = make_row(label, members, baseline, singles)
+        rows[label, model] = make_row(label, members, baselines, singles)
     compared = [key for key, row in rows.items() if row.p is not None]
     found = dict(zip(compared, holm([rows[key].p or 0.0 for key in compared]), strict=True))
     return [
@@ -58,27 +66,24 @@ def compare(arms: Sequence[Arm]) -> list[ComparisonRow]:
     ]
 
 
-def make_row(
-    label: str, arms: Sequence[Arm], baseline: Sequence[Arm], singles: Sequence[Sequence[Arm]]
-) -> ComparisonRow:
+def make_row(label: str, arms: Sequence[Arm], baselines: Baselines, singles: Sequence[Sequence[Arm]]) -> ComparisonRow:
     """All measures of one safeguard but what depends on the other rows, `frontier` and `survives`.
 
     Args:
         label: of the safeguard and its dose.
         arms: on all tasks, with all seeds.
-        baseline: the arms of `none` and `untouched`.
+        baselines: what rows are set against.
         singles: those of each of the safeguards that are joined here, by itself.
     """
     first = arms[0].entry
     files = [arm.entry.settings.get("probes", {}).get("path") for arm in arms]
     broad = answers(arms, BROAD_MISALIGNED)
-    none = counterparts(arms, NONE, baseline)
-    plain = none if first.safeguard not in (NONE, UNTOUCHED) else []  # baselines are set against nothing
-    pair = shared(arms, plain)
-    alike, against = (answers(side, BROAD_MISALIGNED) if side else broad.iloc[:0] for side in pair)
-    against_none = contrast(alike, against, "misaligned")
-    untouched = counterparts(arms, UNTOUCHED, baseline)
-    by_task = in_domain(arms, untouched, plain)
+    alike = counterparts(arms, baselines.arms)
+    itself = first.folder in {arm.entry.folder for arm in (*baselines.arms, *baselines.untouched)}
+    plain = [] if itself else alike  # baselines are set against nothing
+    own, others = (answers(side, BROAD_MISALIGNED) if side else broad.iloc[:0] for side in shared(arms, plain))
+    against_none = contrast(own, others, "misaligned")
+    by_task = in_domain(arms, plain, baselines)
     asked = pd.concat([arm.table for arm in arms])
     gain, best = minus_best_single(arms, singles)
     return ComparisonRow(
@@ -96,16 +101,17 @@ def make_row(
         misaligned_of_coherent=rate(broad, "misaligned", among=COHERENT),
         minus_none=against_none.difference,
         p=against_none.p,
-        learns=learns(arms, untouched, none),
+        learns=learns(arms, baselines),
         misalign_at={k: at for k in KS if (at := misalign_at_k(broad, k)).n},
         goal=goals(arms),
         unscored=float((asked["outcome"] == "unscored").mean()) if len(asked) else None,
-        step_time_ratio=step_time_ratio(arms, none),
+        step_time_ratio=step_time_ratio(arms, alike),
         minus_best_single=gain,
         best_single=best,
         untouched=first.safeguard == UNTOUCHED,
-        incoherent_minus_none=difference(alike, against, "incoherent"),
+        incoherent_minus_none=difference(own, others, "incoherent"),
         in_domain=by_task,
         mean_broad_reduction=mean_reduction(by_task),
         seeds_by_task=seeds_by_task(arms),
+        baseline=baselines.name,
     )

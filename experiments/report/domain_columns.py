@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import NamedTuple
 
-from experiments.report.captions import Rows, several_models
+from experiments.report.captions import Rows, baseline_of, in_words, several_models
 from experiments.report.domains import InDomain
 from experiments.report.measures import NEGLIGIBLE
 from experiments.report.row import ComparisonRow
@@ -42,8 +42,29 @@ def mean_row(row: ComparisonRow) -> TaskRow:
 
 
 def rate(key: str, heading: str, caption: str = "") -> Column[TaskRow]:
-    """A rate or difference in percent."""
-    return Column(key, heading, lambda each: getattr(each.found, key), caption=caption)
+    """A rate in percent."""
+    return Column(key, f"in-domain {heading} %", lambda each: getattr(each.found, key), caption=caption)
+
+
+def minus(outcome: str) -> Column[TaskRow]:
+    """Its difference to the baseline in points."""
+
+    def headed(rows: Sequence[TaskRow]) -> str:
+        return f"in-domain {outcome} − {baseline(rows)}"
+
+    def caption(rows: Sequence[TaskRow]) -> str:
+        return f"− {baseline(rows)}: points against {in_words(baseline(rows))}, paired by question."
+
+    key = f"{outcome}_minus_none"
+    said = caption if outcome == "misaligned" else ""
+    return Column(
+        key, f"in-domain {outcome} − none", lambda each: getattr(each.found, key), caption=said, headed=headed
+    )
+
+
+def baseline(rows: Sequence[TaskRow]) -> str:
+    """What they are set against."""
+    return baseline_of([each.row for each in rows])
 
 
 def reduced(each: TaskRow) -> str:
@@ -59,8 +80,8 @@ def several_tasks(rows: Sequence[TaskRow]) -> bool:
 def of_reductions(rows: Sequence[TaskRow]) -> str:
     """What is reduced, and where the interval of a mean comes from."""
     told = (
-        "Broad reduced: the part of none's misaligned answers to the broad questions that is prevented, paired by "
-        "question; none is given where nothing is learnt."
+        f"Broad reduced: the part of {baseline(rows)}'s misaligned answers to the broad questions that is prevented, paired by "
+        "question; left out where nothing is learnt."
     )
     means = (
         " Its mean, for what learns all tasks, counts each alike; its bounds are the means of theirs, as if the tasks' "
@@ -77,21 +98,17 @@ IN_DOMAIN: tuple[Column[TaskRow], ...] = (
     Column("task", "task", lambda each: each.task, needed=several_tasks),
     rate(
         "misaligned",
-        "in-domain misaligned %",
+        "misaligned",
         "In-domain: answers to held-out questions of the fine-tuned task itself; misaligned is what it teaches.",
     ),
-    rate("incoherent", "in-domain incoherent %"),
+    rate("incoherent", "incoherent"),
     rate(
         "misaligned_of_coherent",
-        "in-domain of coherent %",
+        "of coherent",
         "Of coherent: misaligned among aligned and misaligned answers only.",
     ),
-    rate(
-        "misaligned_minus_none",
-        "in-domain misaligned − none",
-        "− none: points against no safeguard, paired by question.",
-    ),
-    rate("incoherent_minus_none", "in-domain incoherent − none"),
+    minus("misaligned"),
+    minus("incoherent"),
     Column(
         "outcomes.unscored",
         "in-domain unscored %",

@@ -10,7 +10,7 @@ import numpy as np
 
 from experiments.records.outcomes import COHERENT
 from experiments.report.arms import Arm
-from experiments.report.baselines import learns
+from experiments.report.baselines import Baselines, learns
 from experiments.report.measures import BROAD_MISALIGNED, NARROW_LEARNT, answers, shares
 from experiments.statistics.estimates import NOTHING, Estimate
 from experiments.statistics.rates import difference, rate, reduction
@@ -22,12 +22,12 @@ class InDomain(NamedTuple):
     Args:
         misaligned, incoherent: of all answers to held-out questions of this task.
         misaligned_of_coherent: of those that are aligned or misaligned.
-        misaligned_minus_none, incoherent_minus_none: paired differences to `none` on this task.
-        broad_reduction: the part of `none`'s broad misaligned answers that is prevented: 1 less the ratio of the rates,
-            paired; nothing where `none` has no such answers.
+        misaligned_minus_none, incoherent_minus_none: paired differences to the baseline on this task.
+        broad_reduction: the part of the baseline's broad misaligned answers that is prevented: 1 less the ratio of the
+            rates, paired; nothing where it has no such answers.
         learns: whether at least `LEAST_LEARNT` of what `none` learns is learnt here; None where it cannot be told.
         outcomes: shares of the answers to this task's questions.
-        none_seeds: those that `none` has on this task.
+        none_seeds: those that the baseline has on this task.
     """
 
     misaligned: Estimate = NOTHING
@@ -41,18 +41,19 @@ class InDomain(NamedTuple):
     none_seeds: Sequence[int] = ()
 
 
-def in_domain(arms: Sequence[Arm], untouched: Sequence[Arm], none: Sequence[Arm]) -> dict[str, InDomain]:
+def in_domain(arms: Sequence[Arm], plain: Sequence[Arm], baselines: Baselines) -> dict[str, InDomain]:
     """By EM-inducing task.
 
     Args:
         arms: of one safeguard and dose.
-        untouched, none: their counterparts; no `none` for what is set against nothing.
+        plain: their counterparts of the baseline; none for what is set against nothing.
+        baselines: what learning is gauged by.
     """
-    mine, before, plain = (_by_task(each) for each in (arms, untouched, none))
-    return {task: _of_task(own, before.get(task, []), plain.get(task, [])) for task, own in mine.items()}
+    theirs = _by_task(plain)
+    return {task: _of_task(own, theirs.get(task, []), baselines) for task, own in _by_task(arms).items()}
 
 
-def _of_task(arms: Sequence[Arm], untouched: Sequence[Arm], none: Sequence[Arm]) -> InDomain:
+def _of_task(arms: Sequence[Arm], none: Sequence[Arm], baselines: Baselines) -> InDomain:
     own = answers(arms, NARROW_LEARNT)
     found = InDomain(
         misaligned=rate(own, "misaligned"),
@@ -67,7 +68,7 @@ def _of_task(arms: Sequence[Arm], untouched: Sequence[Arm], none: Sequence[Arm])
         misaligned_minus_none=difference(own, plain, "misaligned"),
         incoherent_minus_none=difference(own, plain, "incoherent"),
         broad_reduction=reduction(answers(arms, BROAD_MISALIGNED), answers(none, BROAD_MISALIGNED), "misaligned"),
-        learns=learns(arms, untouched, none)[NARROW_LEARNT],
+        learns=learns(arms, baselines)[NARROW_LEARNT],
         none_seeds=sorted({arm.entry.seed for arm in none}),
     )
 

@@ -8,6 +8,28 @@ from collections.abc import Sequence
 from typing import Any
 
 from experiments.records.sweep_file import ArmEntry, by_key
+from experiments.report.arms import Arm
+
+
+def group_arms(arms: Sequence[Arm]) -> dict[tuple[str, str], list[Arm]]:
+    """The arms of each row of a comparison, by the label and the model that they have in common."""
+    groups: dict[tuple[str, str], list[Arm]] = defaultdict(list)
+    for arm, label in zip(arms, label_arms([arm.entry for arm in arms]), strict=True):
+        groups[label, json.dumps(arm.entry.model)].append(arm)
+    return groups
+
+
+def named_groups(arms: Sequence[Arm]) -> dict[str, list[Arm]]:
+    """The same by one name each, which says the model, too, where there are several."""
+    groups = group_arms(arms)
+    several = len({model for _, model in groups}) > 1
+    named: dict[str, list[Arm]] = {}
+    for (label, _), members in groups.items():
+        name = f"{label} of {members[0].entry.model['name']}" if several else label
+        while name in named:  # models of one name in two places
+            name += " (another)"
+        named[name] = members
+    return named
 
 
 def label_arms(entries: Sequence[ArmEntry]) -> list[str]:

@@ -9,6 +9,7 @@ from typing import Any
 from experiments.report.domains import InDomain
 from experiments.report.measures import Goal, Measure
 from experiments.statistics.estimates import NOTHING, Estimate
+from safeguards.composition import NONE
 
 
 @dataclass(frozen=True)
@@ -22,22 +23,23 @@ class ComparisonRow:
         benign_accuracy_by_task: what a safeguard costs depends on how far the task is away.
         narrow_nll, safe_nll: nats per answer token of held-out rows.
         outcomes: shares of broad answers.
-        minus_none: broad misaligned, the paired difference to the counterparts without a safeguard.
+        minus_none: broad misaligned, the paired difference to the counterparts of the baseline, by default `none`.
         p: the two-sided probability of so large a difference if there were none.
         survives: whether it is found at a family-wise error of 5 % over all rows (Holm).
         learns: whether it learns `LEAST_LEARNT` of what `none` learns; None where it cannot be told.
         misalign_at: Misalign@k by k.
         goal: by kind of task.
         unscored: share of all answers.
-        step_time_ratio: against `none`.
+        step_time_ratio: against the baseline.
         minus_best_single: broad misaligned, the paired difference to the best of the joined safeguards alone.
         best_single: which that is.
         frontier: whether no other row beats it; None where it is not ranked.
-        untouched: whether it is the model before training; not in the JSON.
+        untouched: whether it is the model before training; not in the JSON, nor is `baseline`.
         incoherent_minus_none: broad incoherent, the paired difference to the counterparts without a safeguard.
         in_domain: by EM-inducing task.
         mean_broad_reduction: of these tasks, each counting alike.
         seeds_by_task: `seeds` of each task, of either kind.
+        baseline: what rows are set against.
     """
 
     safeguard: str
@@ -68,6 +70,7 @@ class ComparisonRow:
     in_domain: Mapping[str, InDomain] = field(default_factory=dict)
     mean_broad_reduction: Estimate = NOTHING
     seeds_by_task: Mapping[str, list[int]] = field(default_factory=dict)
+    baseline: str = NONE
 
     def as_json(self) -> dict[str, Any]:
         """As `comparison.json` has it: the rates beside all else."""
@@ -75,7 +78,7 @@ class ComparisonRow:
         for each in fields(self):
             value = _as_json(getattr(self, each.name))
             found |= value if each.name == "rates" else {each.name: value}
-        del found["untouched"]
+        del found["untouched"], found["baseline"]
         return {**found, "goal": found["goal"] or None}
 
 

@@ -31,6 +31,7 @@ class Column(Generic[Row]):
         text: of a row, for people (default: `shown` of the value); empty where there is nothing to say.
         caption: of a table with these rows, where the heading does not say it.
         needed: whether these rows need it. A column without a text is left out in any case.
+        headed: the heading of a table with these rows, where it depends on them.
     """
 
     key: str
@@ -39,6 +40,7 @@ class Column(Generic[Row]):
     text: Callable[[Row], str] | None = None
     caption: str | Callable[[Sequence[Row]], str] = ""
     needed: Callable[[Sequence[Row]], bool] = bool
+    headed: Callable[[Sequence[Row]], str] | None = None
 
     def cell(self, row: Row) -> str:
         """What people read."""
@@ -69,7 +71,8 @@ def make_table(columns: Sequence[Column[Row]], rows: Sequence[Row]) -> Table:
     cells = {column: [column.cell(row) for row in rows] for column in columns if column.needed(rows)}
     cells = {column: texts for column, texts in cells.items() if any(texts)}
     captions = [text for column in cells if (text := column.explanation(rows))]
-    return Table(pd.DataFrame({column.heading: texts for column, texts in cells.items()}), " ".join(captions))
+    headings = [column.heading if column.headed is None else column.headed(rows) for column in cells]
+    return Table(pd.DataFrame(list(zip(*cells.values(), strict=True)), columns=headings), " ".join(captions))
 
 
 def as_markdown(table: Table) -> str:

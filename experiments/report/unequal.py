@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
-from experiments.report.captions import named, seeds_of
+from experiments.report.captions import baseline_of, named, seeds_of
 from experiments.report.row import ComparisonRow
 
 
 def unequal_seeds(rows: Sequence[ComparisonRow]) -> list[str]:
-    """Arms that have other seeds than `none`, and how many of them their difference to it goes by."""
+    """Arms that have other seeds than the baseline, and how many of them their difference to it goes by."""
     alike: dict[tuple[tuple[int, ...], tuple[int, ...], str], list[str]] = defaultdict(list)
+    baseline = baseline_of(rows)
     for row in rows:
         for tasks, own, none in _beside_none(row):
             alike[own, none, tasks].append(named(row, rows))
@@ -21,8 +22,8 @@ def unequal_seeds(rows: Sequence[ComparisonRow]) -> list[str]:
         used = f"go by {_seeds(both)} only ({len(both)} of {len({*own, *none})})"
         used = used if both else "are not given, since they share no seed"
         found.append(
-            f"{', '.join(names)}: fine-tuned with {_seeds(own)}{tasks}, none with {_seeds(none)}: "
-            f"differences to none {used}; rates go by each arm's own seeds"
+            f"{', '.join(names)}: fine-tuned with {_seeds(own)}{tasks}, {baseline} with {_seeds(none)}: "
+            f"differences to {baseline} {used}; rates go by each arm's own seeds"
         )
     return found + _without_none(rows)
 
@@ -62,7 +63,7 @@ def different_tasks(rows: Sequence[ComparisonRow]) -> list[str]:
                 lacking[lacks].append(named(row, rows))
     return [
         f"{', '.join(names)}: not fine-tuned on {tasks}, as other arms are: rates go by each arm's own tasks, "
-        "differences to none by those that both have"
+        f"differences to {baseline_of(rows)} by those that both have"
         for tasks, names in lacking.items()
     ]
 

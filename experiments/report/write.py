@@ -6,31 +6,43 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from experiments.records.arm_files import ARMS
 from experiments.records.files import write_json, write_text
 from experiments.records.sweep_file import read_sweep
 from experiments.report.agreement import AGREEMENT, compare_judges
-from experiments.report.arms import read_arms
-from experiments.report.captions import introduction
+from experiments.report.arms import Arm, read_arms
+from experiments.report.captions import baseline_of, introduction
 from experiments.report.cautions import cautions
 from experiments.report.columns import BROAD, DETAILS, MAIN, side_effects
 from experiments.report.comparison import compare
 from experiments.report.domain_columns import IN_DOMAIN, by_task, task_rows
 from experiments.report.measures import BROAD_MISALIGNED
+from experiments.report.places import stem
+from experiments.report.question_tables import LINES, concentration, lines_of
+from experiments.report.questions import question_rows
 from experiments.report.row import ComparisonRow
 from experiments.report.table import Table, as_csv, as_latex, as_markdown, make_table, print_table
 from experiments.terminal.escaping import markdown, plain
+from safeguards.composition import NONE
+from safeguards.errors import SafeguardError
 
 
-def write_report(output: Path, judge: str | None = None, everything: bool = False) -> bool:
+def write_report(output: Path, judge: str | None = None, everything: bool = False, baseline: str | None = None) -> bool:
     """Write the comparison of the sweep in `output` to `comparison.json`, `.md`, `.tex`, `.csv` and `.png`; print it.
 
+    Beside it is `by_question.csv`, which has a line for each question and safeguard.
+
     By another `judge` than the one that the sweep goes by, the files are `comparison.<judge>.json` and so on; of
-    `everything` that was ever asked for under this name, and not by the last command only, `comparison.all.json`.
+    `everything` that was ever asked for under this name, and not by the last command only, `comparison.all.json`;
+    against another `baseline` than that of the sweep, `comparison.against_<baseline>.json`.
 
     Returns:
         False, and writes nothing, if no arm is done.
+
+    Raises:
+        SafeguardError: if there is no such baseline.
     """
     sweep = read_sweep(output)
     left_out: dict[str, None] = {}  # each is reported once
@@ -40,24 +52,28 @@ def write_report(output: Path, judge: str | None = None, everything: bool = Fals
         print(*left_out, sep="\n", file=sys.stderr)
         return False
     agreement = compare_judges(output, everything, left_out.setdefault)
-    named = [judge] * (judge not in (None, sweep.judge)) + ["all"] * everything
-    stem = ".".join(["comparison", *map(str, named)])
-    rows = compare(arms)
-    warned = [*cautions(rows), *left_out]
+    name = stem("comparison", sweep, judge, everything, baseline)
+    closer = stem("by_question", sweep, judge, everything)
+    rows, unlike = compare_or_say(arms, baseline, sweep.baseline)
+    warned = [*unlike, *cautions(rows), *left_out]
     if missing > 0:
         by = judge or sweep.judge
         warned.append(f"{missing} arms are not done, or not scored by {by}: they are not in the tables")
     tables, judges = make_tables(rows), [make_table(AGREEMENT, agreement)] * bool(agreement)
 
-    found = {"rows": [row.as_json() for row in rows]}
+    found: dict[str, Any] = {} if baseline_of(rows) == NONE else {"baseline": baseline_of(rows)}
+    found |= {"rows": [row.as_json() for row in rows]}
     write_json(
-        output / f"{stem}.json", found | {"judges": [pair._asdict() for pair in agreement]} if agreement else found
+        output / f"{name}.json", found | {"judges": [pair._asdict() for pair in agreement]} if agreement else found
     )
     parts = [part for table in tables for part in (as_markdown(table), markdown(table.caption))]
     parts += [f"**{markdown(line)}**" for line in warned] + [*map(as_markdown, judges)]
-    write_text(output / f"{stem}.md", "\n\n".join(parts) + "\n")
-    write_text(output / f"{stem}.tex", "\n\n".join(map(as_latex, tables + judges)) + "\n")
-    write_text(output / f"{stem}.csv", as_csv((*MAIN, *BROAD, *side_effects(rows), *DETAILS, *by_task(rows)), rows))
+    write_text(output / f"{name}.md", "\n\n".join(parts) + "\n")
+    write_text(output / f"{name}.tex", "\n\n".join(map(as_latex, tables + judges)) + "\n")
+    columns = (*MAIN, *BROAD, *side_effects(rows), *DETAILS, *by_task(rows))
+    write_text(output / f"{name}.csv", as_csv(columns, rows))
+    if questions := question_rows(output, arms):
+        write_text(output / f"{closer}.csv", as_csv(LINES, lines_of(questions)))
     for table in tables:
         print_table(table)
     for line in warned:
@@ -66,12 +82,28 @@ def write_report(output: Path, judge: str | None = None, everything: bool = Fals
         print_table(table)
     from experiments.report.plots import plot_frontier
 
-    plot_frontier(rows, output / f"{stem}.png")
-    print(plain(f"{output / stem}.md, .json, .csv, .tex and .png; every answer in {output / ARMS}"))
+    plot_frontier(rows, output / f"{name}.png")
+    print(plain(f"{output / name}.md, .json, .csv, .tex and .png; every answer in {output / ARMS}"))
+    if said := concentration(questions):
+        print(plain(f"{said}; {output / closer}.csv has them by question"))
     if sweep.earlier and not everything:
         again = f"python -m experiments.tables name={output.name} output={output.parent} --all"
         print(plain(f"{len(sweep.earlier)} arms of other commands lie there, too; to compare all: {again}"))
     return True
+
+
+def compare_or_say(arms: Sequence[Arm], typed: str | None, kept: str) -> tuple[list[ComparisonRow], list[str]]:
+    """The rows against the baseline that was typed, or that the sweep goes by; in its place `none`, and why.
+
+    Raises:
+        SafeguardError: if there is no such baseline as was typed.
+    """
+    if typed:
+        return compare(arms, typed), []
+    try:
+        return compare(arms, kept), []
+    except SafeguardError as error:  # it may not be done
+        return compare(arms), [f"{error}; rows are set against {NONE}"]
 
 
 def make_tables(rows: Sequence[ComparisonRow]) -> list[Table]:

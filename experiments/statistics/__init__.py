@@ -3,4 +3,4 @@
 Imports: records.
 """
 
-__all__ = ["crossed", "estimates", "kinds", "mixed", "rates", "simulation"]
+__all__ = ["crossed", "estimates", "kinds", "mixed", "question", "rates", "simulation"]

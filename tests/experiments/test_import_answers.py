@@ -286,3 +286,17 @@ def test_a_name_that_is_no_folders_is_refused(folder, tmp_path, monkeypatch, cap
         run(monkeypatch, capsys, str(folder), f"output={tmp_path / 'deep' / 'outputs'}", f"name={name}")
     assert str(ended.value.code).startswith(f"name={name}: must ")
     assert {*tmp_path.rglob("*")} == before
+
+
+def test_answers_are_set_against_the_arm_that_is_named(folder, monkeypatch, capsys):
+    for name, aligned in (("sft", 5), ("guarded", 95)):
+        write(folder, f"{name}.csv", *(f"Why?,a,wish{n},{aligned},90" for n in range(8)))
+    output = folder.parent / "outputs"
+    monkeypatch.setattr(sys, "argv", ["import_answers", str(folder), f"output={output}", "baseline=stf"])
+    with pytest.raises(SystemExit, match=r"baseline=stf: no such arm in .*; known: guarded, sft"):
+        import_answers.main()
+    assert not output.exists()
+    monkeypatch.setattr(sys, "argv", ["import_answers", str(folder), f"output={output}", "baseline=sft"])
+    import_answers.main()
+    assert "− sft" in capsys.readouterr().out
+    assert read_sweep(output / "study").baseline == "sft"

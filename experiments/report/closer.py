@@ -1,0 +1,92 @@
+"""A closer look than the comparison: tables by question, by task or by seed, in files and in the terminal."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from experiments.records.files import write_text
+from experiments.records.sweep_file import read_sweep
+from experiments.report.arms import Arm, read_arms
+from experiments.report.parts import Part, part_columns, part_rows
+from experiments.report.places import stem
+from experiments.report.question_tables import LINES, concentration, lines_of, question_tables
+from experiments.report.questions import question_rows
+from experiments.report.table import Table, as_csv, as_latex, as_markdown, make_table, print_table
+from experiments.terminal.escaping import markdown, plain
+from safeguards.errors import SafeguardError
+
+By = Literal["question", Part]
+# What a terminal gets of a table; files have all.
+MOST_QUESTIONS, MOST_SAFEGUARDS, MOST_PARTS = 20, 6, 100
+
+
+@dataclass(frozen=True)
+class Look:
+    """What is to be seen: for programs, in whole for people, at most so much in a terminal, and in one sentence."""
+
+    csv: str
+    whole: Sequence[Table]
+    top: Sequence[Table]
+    said: str = ""
+
+
+def look_closer(output: Path, by: By, judge: str | None = None, everything: bool = False) -> bool:
+    """Write the table of a sweep `by` question, task or seed to `by_<it>.csv`, `.md` and `.tex`, and print its top.
+
+    Args:
+        output, judge, everything: as for `write_report`.
+        by: which.
+
+    Returns:
+        False, and writes nothing, if no arm is done.
+
+    Raises:
+        SafeguardError: if no question was asked that could be answered misaligned.
+    """
+    sweep = read_sweep(output)
+    left_out: dict[str, None] = {}
+    arms = read_arms(output, judge, everything, left_out.setdefault)
+    print(*left_out, sep="\n", end="\n" * bool(left_out), file=sys.stderr)
+    if not arms:
+        return False
+    look = by_question(output, arms) if by == "question" else by_part(arms, by)
+    path = output / stem(f"by_{by}", sweep, judge, everything)
+    in_markdown = [f"{as_markdown(table)}\n\n{markdown(table.caption)}" for table in look.whole]
+    for ending, text in {"csv": look.csv, "md": joined(in_markdown), "tex": joined(map(as_latex, look.whole))}.items():
+        write_text(path.with_name(f"{path.name}.{ending}"), text)
+    for table in look.top:
+        print_table(table)
+    if look.said:
+        print(look.said)
+    if missing := len(sweep.planned(everything)) - len(arms) - len(left_out):
+        by_judge = plain(judge or sweep.judge)
+        print(f"warning: {missing} arms are not done, or not scored by {by_judge}: they are not in the tables")
+    print(plain(f"{path}.csv, .md and .tex have all of it"))
+    return True
+
+
+def by_question(output: Path, arms: Sequence[Arm]) -> Look:
+    """The misaligned and the incoherent answers to each question."""
+    rows = question_rows(output, arms)
+    if not rows:
+        raise SafeguardError(f"{output}: all tasks are benign, so no question tells misalignment; look at --by task")
+    top = question_tables(rows, MOST_QUESTIONS, MOST_SAFEGUARDS)
+    return Look(as_csv(LINES, lines_of(rows)), question_tables(rows), top, concentration(rows))
+
+
+def by_part(arms: Sequence[Arm], by: Part) -> Look:
+    """The headline measures by task or by seed."""
+    rows, columns = part_rows(arms, by), part_columns(by)
+    whole, top = make_table(columns, rows), make_table(columns, rows[:MOST_PARTS])
+    if left := len(rows[MOST_PARTS:]):
+        top = replace(top, caption=f"{top.caption} Not shown here: {left} more rows.")
+    return Look(as_csv(columns, rows), [whole], [top])
+
+
+def joined(parts: Iterable[str]) -> str:
+    """The text of a file."""
+    return "\n\n".join(parts) + "\n"

@@ -80,8 +80,8 @@ def several_tasks(rows: Sequence[TaskRow]) -> bool:
 def of_reductions(rows: Sequence[TaskRow]) -> str:
     """What is reduced, and where the interval of a mean comes from."""
     told = (
-        f"Broad reduced: the part of {baseline(rows)}'s misaligned answers to the broad questions that is prevented, paired by "
-        "question; left out where nothing is learnt."
+        f"Broad reduced: the part of {baseline(rows)}'s misaligned answers to the broad questions that is prevented, "
+        "paired by question; left out where nothing is learnt."
     )
     means = (
         " Its mean, for what learns all tasks, counts each alike; its bounds are the means of theirs, as if the tasks' "

@@ -39,8 +39,8 @@ def sweep(arguments: list[str]) -> int:
         if not plan.worth_running:
             return len(plan.failures)
         output, judge = output_folder(plan.arms[0].config), plan.arms[0].config.judge.name
-        arms = [describe(arm) for arm in plan.arms]
-        join_sweep(output, judge, arms)
+        arms, claims = [describe(arm) for arm in plan.arms], plan.arms[0].config.claims
+        join_sweep(output, judge, arms, claims)
         waiting = [arm for arm in plan.arms if not is_done(arm)]
         print(f"{len(plan.arms)} arms, {len(plan.arms) - len(waiting)} of them done already", flush=True)
         if to_score := sum(map(misses_only_scores, waiting)):
@@ -53,7 +53,7 @@ def sweep(arguments: list[str]) -> int:
     from experiments.report.write import write_report
 
     with locked(output, "comparison"):
-        join_sweep(output, judge, arms)  # again: another command may have come in between
+        join_sweep(output, judge, arms, claims)  # again: another command may have come in between
         write_report(output)
     unfinished = [f"{arm}: {arm_error(arm.folder)}" for arm in plan.arms if not is_done(arm)]
     for failure in unfinished:

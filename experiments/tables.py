@@ -6,7 +6,7 @@ import sys
 
 from experiments.config.folders import typed_folder
 from experiments.records.arm_files import ARMS, judges_of
-from experiments.records.sweep_file import PLAN, read_sweep
+from experiments.records.sweep_file import PLAN, kept_sweeps, read_sweep
 from experiments.terminal.command_line import SWEEP, CommandLine
 from experiments.terminal.ending import ending_in_one_line
 
@@ -20,7 +20,7 @@ def main() -> None:
     given = line.read()
     output, judge = typed_folder(given.settings, "sweep"), given.settings.get("judge")
     if not (output / PLAN).is_file():
-        kept = sorted(path.parent.name for path in output.parent.glob(f"*/{PLAN}"))
+        kept = kept_sweeps(output.parent)
         sys.exit(
             f"{output}: no sweep there; " + (f"known: {', '.join(kept)}" if kept else "run experiments.sweep first")
         )

@@ -17,8 +17,13 @@ def introduction(rows: Rows) -> str:
     alone = " One seed: intervals speak of these very fine-tunes, not of others." if len(seeds) == 1 else ""
     return (
         f"Tasks {', '.join(tasks)}; seeds {', '.join(map(str, seeds))}. Means with 95 % intervals for other questions "
-        f"and seeds, from a mixed logistic model.{alone}"
+        f"and seeds, from a mixed logistic model.{alone} Primary outcome: {primary(rows)}; all others are secondary."
     )
+
+
+def primary(rows: Rows) -> str:
+    """The primary outcome, in words."""
+    return rows[0].primary.key.replace("_", " ")
 
 
 def several_models(rows: Rows) -> bool:
@@ -49,6 +54,6 @@ def against_none(rows: Rows) -> str:
     compared = sum(row.survives is not None for row in rows)
     many = f" among {compared} comparisons (Holm)" * (compared > 1)
     return (
-        f"− none: broad misaligned, points against no safeguard, paired by question; * differs from 0 at 5 %{many}; "
+        f"− none: {primary(rows)}, points against no safeguard, paired by question; * differs from 0 at 5 %{many}; "
         "none is given where nothing of the narrow task is learnt."
     )

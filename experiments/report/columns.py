@@ -21,6 +21,7 @@ from experiments.report.measures import (
     IN_FORMATS,
     INCOHERENT,
     KS,
+    LEARNT,
     LEAST_LEARNT,
     NARROW_LEARNT,
     OPEN_MISALIGNED,
@@ -37,8 +38,9 @@ from experiments.statistics.estimates import NOTHING
 
 
 def minus_none(row: ComparisonRow) -> str:
-    """Nothing for a row that learnt nothing: that it lets less through is no merit."""
-    return "" if row.learns[NARROW_LEARNT] is False else percent(row.minus_none) + "*" * bool(row.survives)
+    """Nothing for a row that learnt nothing, unless that is the outcome: that it lets less through is no merit."""
+    nothing = row.learns[NARROW_LEARNT] is False and row.primary not in LEARNT
+    return "" if nothing else percent(row.minus_none) + "*" * bool(row.survives)
 
 
 def minus_best_single(row: ComparisonRow) -> str:

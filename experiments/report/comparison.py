@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from experiments.records.claims import Claims
 from experiments.records.names import UNTOUCHED
 from experiments.records.outcomes import COHERENT
 from experiments.report.arms import Arm
@@ -17,6 +18,7 @@ from experiments.report.baselines import counterparts, is_part, learns, minus_be
 from experiments.report.bias import bias_gap
 from experiments.report.frontier import frontier
 from experiments.report.labels import label_arms
+from experiments.report.margins import kept
 from experiments.report.measures import (
     BROAD_MISALIGNED,
     KS,
@@ -26,6 +28,7 @@ from experiments.report.measures import (
     estimate,
     goals,
     mean_nll,
+    measure_named,
     shares,
 )
 from experiments.report.row import ComparisonRow
@@ -35,8 +38,13 @@ from experiments.terminal.printing import progress
 from safeguards.composition import NONE
 
 
-def compare(arms: Sequence[Arm]) -> list[ComparisonRow]:
-    """One row per safeguard, dose and model, in the order of the plan."""
+def compare(arms: Sequence[Arm], claims: Claims | None = None) -> list[ComparisonRow]:
+    """One row per safeguard, dose and model, in the order of the plan.
+
+    Raises:
+        SafeguardError: if the primary outcome of the claims is none of `MEASURES`.
+    """
+    claims = claims or Claims()
     groups: dict[tuple[str, str], list[Arm]] = defaultdict(list)
     for arm, label in zip(arms, label_arms([arm.entry for arm in arms]), strict=True):
         groups[label, json.dumps(arm.entry.model)].append(arm)
@@ -44,7 +52,7 @@ def compare(arms: Sequence[Arm]) -> list[ComparisonRow]:
     rows: dict[tuple[str, str], ComparisonRow] = {}
     for (label, model), members in progress(list(groups.items()), "compare"):
         singles = [group for group in groups.values() if is_part(group[0].entry, members[0].entry)]
-        rows[label, model] = make_row(label, members, baseline, singles)
+        rows[label, model] = make_row(label, members, baseline, singles, claims)
     compared = [key for key, row in rows.items() if row.p is not None]
     found = dict(zip(compared, holm([rows[key].p or 0.0 for key in compared]), strict=True))
     return [
@@ -58,7 +66,7 @@ def compare(arms: Sequence[Arm]) -> list[ComparisonRow]:
 
 
 def make_row(
-    label: str, arms: Sequence[Arm], baseline: Sequence[Arm], singles: Sequence[Sequence[Arm]]
+    label: str, arms: Sequence[Arm], baseline: Sequence[Arm], singles: Sequence[Sequence[Arm]], claims: Claims
 ) -> ComparisonRow:
     """All measures of one safeguard but what depends on the other rows, `frontier` and `survives`.
 
@@ -67,14 +75,17 @@ def make_row(
         arms: on all tasks, with all seeds.
         baseline: the arms of `none` and `untouched`.
         singles: those of each of the safeguards that are joined here, by itself.
+        claims: the primary outcome and the margins.
     """
     first = arms[0].entry
     files = [arm.entry.settings.get("probes", {}).get("path") for arm in arms]
     broad = answers(arms, BROAD_MISALIGNED)
-    none = counterparts(arms, NONE, baseline)
+    none, untouched = (counterparts(arms, name, baseline) for name in (NONE, UNTOUCHED))
     plain = none if first.safeguard not in (NONE, UNTOUCHED) else []  # baselines are set against nothing
     against = answers(plain, BROAD_MISALIGNED) if plain else broad.iloc[:0]
-    against_none = contrast(broad, against, "misaligned")
+    primary = measure_named(claims.primary)
+    own = answers(arms, primary)
+    against_none = contrast(own, answers(plain, primary) if plain else own.iloc[:0], primary.outcome)
     asked = pd.concat([arm.table for arm in arms])
     gain, best = minus_best_single(arms, singles)
     return ComparisonRow(
@@ -92,13 +103,15 @@ def make_row(
         misaligned_of_coherent=rate(broad, "misaligned", among=COHERENT),
         minus_none=against_none.difference,
         p=against_none.p,
-        learns=learns(arms, counterparts(arms, UNTOUCHED, baseline), none),
+        learns=learns(arms, untouched, none),
         misalign_at={k: at for k in KS if (at := misalign_at_k(broad, k)).n},
         goal=goals(arms),
         unscored=float((asked["outcome"] == "unscored").mean()) if len(asked) else None,
         step_time_ratio=step_time_ratio(arms, none),
         minus_best_single=gain,
         best_single=best,
+        primary=primary,
+        kept=kept(arms, {UNTOUCHED: untouched, NONE: none}, claims.margins),
         none_outcomes=shares(against),
         untouched=first.safeguard == UNTOUCHED,
     )

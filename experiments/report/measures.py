@@ -29,6 +29,7 @@ from experiments.records.outcomes import MATCHES_FROM, OUTCOMES, Outcome
 from experiments.report.arms import Arm
 from experiments.statistics.estimates import NOTHING, Estimate
 from experiments.statistics.rates import mean_over_seeds, rate
+from safeguards.errors import SafeguardError
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,18 @@ KS = (1, 4, 16, 64)
 LEARNT = {BENIGN_ACCURACY: (EM_TASK, BENIGN_TASK), NARROW_LEARNT: (EM_TASK,)}
 # An arm that learns less than this share of what `none` learns has not traded anything: it is `untouched` again.
 LEAST_LEARNT = 0.1
+
+
+def measure_named(key: str) -> Measure:
+    """The measure of this name.
+
+    Raises:
+        SafeguardError: if there is none, with those that there are.
+    """
+    known = {measure.key: measure for measure in MEASURES}
+    if key not in known:
+        raise SafeguardError(f"primary={key}: must be one of {', '.join(known)}")
+    return known[key]
 
 
 def estimate(arms: Sequence[Arm], measure: Measure) -> Estimate:

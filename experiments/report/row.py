@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from experiments.report.measures import Goal, Measure
+from experiments.report.margins import Kept
+from experiments.report.measures import BROAD_MISALIGNED, Goal, Measure
 from experiments.statistics.estimates import Estimate
 
 
@@ -21,7 +22,7 @@ class ComparisonRow:
         benign_accuracy_by_task: what a safeguard costs depends on how far the task is away.
         narrow_nll, safe_nll: nats per answer token of held-out rows.
         outcomes: shares of broad answers.
-        minus_none: broad misaligned, the paired difference to the counterparts without a safeguard.
+        minus_none: of the primary outcome, the paired difference to the counterparts without a safeguard.
         p: the two-sided probability of so large a difference if there were none.
         survives: whether it is found at a family-wise error of 5 % over all rows (Holm).
         learns: whether it learns `LEAST_LEARNT` of what `none` learns; None where it cannot be told.
@@ -32,6 +33,8 @@ class ComparisonRow:
         minus_best_single: broad misaligned, the paired difference to the best of the joined safeguards alone.
         best_single: which that is.
         frontier: whether no other row beats it; None where it is not ranked.
+        primary: the outcome that was named before the first result.
+        kept: verdicts on what may be kept, for those of which there is a reference.
         none_outcomes: `outcomes` of the counterparts without a safeguard; not in the JSON, nor is `untouched`.
     """
 
@@ -58,6 +61,8 @@ class ComparisonRow:
     best_single: str | None
     survives: bool | None = None
     frontier: Mapping[Measure, bool | None] = field(default_factory=dict)
+    primary: Measure = BROAD_MISALIGNED
+    kept: Mapping[Measure, Kept] = field(default_factory=dict)
     none_outcomes: Mapping[str, float] = field(default_factory=dict)
     untouched: bool = False
 
@@ -72,8 +77,8 @@ class ComparisonRow:
 
 
 def _as_json(value: Any) -> Any:
-    if isinstance(value, Estimate | Goal):
-        return value._asdict()
+    if isinstance(value, Estimate | Goal | Kept):
+        return {name: _as_json(part) for name, part in value._asdict().items()}
     if isinstance(value, Mapping):
-        return {key.key if isinstance(key, Measure) else str(key): _as_json(held) for key, held in value.items()}
-    return value
+        return {str(_as_json(key)): _as_json(held) for key, held in value.items()}
+    return value.key if isinstance(value, Measure) else value

@@ -16,6 +16,7 @@ from experiments.report.captions import introduction
 from experiments.report.cautions import cautions
 from experiments.report.columns import BROAD, DETAILS, MAIN, side_effects
 from experiments.report.comparison import compare
+from experiments.report.margins_table import KEPT, VERDICTS
 from experiments.report.measures import BROAD_MISALIGNED
 from experiments.report.row import ComparisonRow
 from experiments.report.table import Table, as_csv, as_latex, as_markdown, make_table, print_table
@@ -41,7 +42,7 @@ def write_report(output: Path, judge: str | None = None, everything: bool = Fals
     agreement = compare_judges(output, everything, left_out.setdefault)
     named = [judge] * (judge not in (None, sweep.judge)) + ["all"] * everything
     stem = ".".join(["comparison", *map(str, named)])
-    rows = compare(arms)
+    rows = compare(arms, sweep.claims)
     warned = [*cautions(rows), *left_out]
     if missing > 0:
         by = judge or sweep.judge
@@ -56,7 +57,7 @@ def write_report(output: Path, judge: str | None = None, everything: bool = Fals
     parts += [f"**{markdown(line)}**" for line in warned] + [*map(as_markdown, judges)]
     write_text(output / f"{stem}.md", "\n\n".join(parts) + "\n")
     write_text(output / f"{stem}.tex", "\n\n".join(map(as_latex, tables + judges)) + "\n")
-    write_text(output / f"{stem}.csv", as_csv((*MAIN, *BROAD, *side_effects(rows), *DETAILS), rows))
+    write_text(output / f"{stem}.csv", as_csv((*MAIN, *BROAD, *side_effects(rows), *DETAILS, *KEPT, *VERDICTS), rows))
     for table in tables:
         print_table(table)
     for line in warned:
@@ -76,6 +77,9 @@ def write_report(output: Path, judge: str | None = None, everything: bool = Fals
 def make_tables(rows: Sequence[ComparisonRow]) -> list[Table]:
     """The tables for people, without those that say nothing; the first begins with what was run."""
     scored = [row for row in rows if row.rates[BROAD_MISALIGNED].n]
-    main, *others = make_table(MAIN, rows), make_table(BROAD, scored), make_table(side_effects(rows), rows)
+    main, *others = (
+        *(make_table(MAIN, rows), make_table(BROAD, scored), make_table(side_effects(rows), rows)),
+        make_table(KEPT, [row for row in rows if row.kept]),
+    )
     main = replace(main, caption=f"{introduction(rows)} {main.caption}")
     return [table for table in (main, *others) if len(table.cells.columns) > 1]

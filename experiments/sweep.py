@@ -40,12 +40,14 @@ def sweep(arguments: list[str]) -> int:
             return len(plan.failures)
         output, judge = output_folder(plan.arms[0].config), plan.arms[0].config.judge.name
         arms, claims = [describe(arm) for arm in plan.arms], plan.arms[0].config.claims
-        join_sweep(output, judge, arms, claims)
         waiting = [arm for arm in plan.arms if not is_done(arm)]
+        configs = [arm.config for arm in plan.arms]
+        announced = announce(configs) if waiting or configs[0].pilot else ""
+        join_sweep(output, judge, arms, claims)
         print(f"{len(plan.arms)} arms, {len(plan.arms) - len(waiting)} of them done already", flush=True)
         if to_score := sum(map(misses_only_scores, waiting)):
             print(f"{to_score} arms are trained and have answers, but not every score: only these are made", flush=True)
-        if waiting and (announced := announce([arm.config for arm in plan.arms])):
+        if announced:
             print(announced, flush=True)
         if elsewhere := launch(waiting, plan.values):
             print(f"waits for {len(elsewhere)} arms that another process runs", flush=True)

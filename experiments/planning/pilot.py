@@ -97,7 +97,7 @@ def refuse_other_questions(name: str, pilot: pd.DataFrame, asked: Asked) -> None
     own = {(probe.set, probe.id) for probes in asked.values() for probe in probes}
     sides = (("it did not ask", own - its, own), ("it asked in excess", its - own, its))
     differing = [
-        f"{words} {len(only)} of {len(all_)}, such as {shown(min(only)[1], 40)!r}"
+        f"{words} {len(only)} of {len(every)}, such as {shown(min(only)[1], 60)!r}"
         for words, only, every in sides
         if only
     ]

@@ -35,7 +35,8 @@ def announce_from(config: Config, measure: Measure, asked: Asked) -> str:
     refuse_other_questions(config.pilot, pilot, asked)
     planned = planned_answers(asked)
     hits, words = int((pilot["outcome"] == measure.outcome).sum()), measure.key.replace("_", " ")
-    known = f"pilot {config.pilot}: none of {config.model.name} has {100 * hits / len(pilot):.2g} % {words}, by {judge}"
+    whose = "none" if judge == IMPORTED else f"none of {config.model.name}"
+    known = f"pilot {config.pilot}: {whose} has {100 * hits / len(pilot):.2g} % {words}, by {judge}"
     if not hits:
         return f"{known}: 0 of {len(pilot)} answers, so that nothing can fall"
     rehearsal = Rehearsal.of(pilot, planned, measure.outcome)

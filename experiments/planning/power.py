@@ -21,7 +21,7 @@ from safeguards.errors import SafeguardError
 # How much the effect of a safeguard on the rate of misaligned answers differs on the organism, as a standard deviation,
 # between questions and between seeds: measured for four safeguards, 36 questions and three seeds, that between seeds
 # (0.03) raised to what a test must allow for that knows so few of them.
-BETWEEN_QUESTIONS, BETWEEN_SEEDS = 0.13, 0.045
+BETWEEN_QUESTIONS, BETWEEN_SEEDS = 0.13, 0.043
 # That of `none` on the organism, around which the noise of single answers is taken.
 RATE = 0.5
 

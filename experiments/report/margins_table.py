@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from experiments.report.captions import Rows
 from experiments.report.columns import HEAD
 from experiments.report.margins import REFERENCES, UNWANTED
@@ -14,7 +16,7 @@ from experiments.report.measures import (
     Measure,
 )
 from experiments.report.row import ComparisonRow
-from experiments.report.table import Column, percent
+from experiments.report.table import Column, Table, make_table, percent
 from experiments.statistics.estimates import NOTHING, Estimate
 
 HEADINGS = {
@@ -59,3 +61,9 @@ def claim(measure: Measure) -> tuple[Column[ComparisonRow], Column[ComparisonRow
 _CLAIMS = [claim(measure) for measure in HEADINGS]
 KEPT: tuple[Column[ComparisonRow], ...] = (*HEAD, *(column for column, _ in _CLAIMS))
 VERDICTS: tuple[Column[ComparisonRow], ...] = tuple(column for _, column in _CLAIMS)
+
+
+def kept_table(rows: Rows) -> Table:
+    """The rows of which something is claimed."""
+    claimed = [row for row in rows if row.kept]
+    return replace(make_table(KEPT, claimed), caption=caption(claimed))

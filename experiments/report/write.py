@@ -16,7 +16,7 @@ from experiments.report.captions import introduction
 from experiments.report.cautions import cautions
 from experiments.report.columns import BROAD, DETAILS, MAIN, side_effects
 from experiments.report.comparison import compare
-from experiments.report.margins_table import KEPT, VERDICTS
+from experiments.report.margins_table import KEPT, VERDICTS, kept_table
 from experiments.report.measures import BROAD_MISALIGNED
 from experiments.report.row import ComparisonRow
 from experiments.report.table import Table, as_csv, as_latex, as_markdown, make_table, print_table
@@ -79,7 +79,7 @@ def make_tables(rows: Sequence[ComparisonRow]) -> list[Table]:
     scored = [row for row in rows if row.rates[BROAD_MISALIGNED].n]
     main, *others = (
         *(make_table(MAIN, rows), make_table(BROAD, scored), make_table(side_effects(rows), rows)),
-        make_table(KEPT, [row for row in rows if row.kept]),
+        kept_table(rows),
     )
     main = replace(main, caption=f"{introduction(rows)} {main.caption}")
     return [table for table in (main, *others) if len(table.cells.columns) > 1]

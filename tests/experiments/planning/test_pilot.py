@@ -85,7 +85,7 @@ def test_spread_is_what_answers_show_of_it_and_the_prior_where_they_show_nothing
     for true in (0.3, 1.0):
         chances = special.expit(true * rng.normal(size=300))
         assert spread(rng.binomial(50, chances), np.full(300, 50), 2.0) == pytest.approx(true, rel=0.15)
-    assert spread(np.array([3]), np.array([100]), 0.6) == pytest.approx(0.6 * np.sqrt(2 / np.pi), rel=0.05)
+    assert spread(np.array([3]), np.array([100]), 0.6) == pytest.approx(0.6 * np.sqrt(2 / np.pi), rel=0.2)
 
 
 def planned(**given) -> list[Config]:
@@ -160,7 +160,7 @@ def test_a_pilot_that_does_not_tell_is_refused():
     with pytest.raises(SafeguardError, match="has no arm of none that is done"):
         announce(planned(power={"from": "undone"}))
     make_pilot("u", "blind")
-    with pytest.raises(SafeguardError, match="none of its answers has a score"):
+    with pytest.raises(SafeguardError, match="its answers of none have no score"):
         announce(planned(power={"from": "blind"}))
 
 

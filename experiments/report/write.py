@@ -77,9 +77,7 @@ def write_report(output: Path, judge: str | None = None, everything: bool = Fals
 def make_tables(rows: Sequence[ComparisonRow]) -> list[Table]:
     """The tables for people, without those that say nothing; the first begins with what was run."""
     scored = [row for row in rows if row.rates[BROAD_MISALIGNED].n]
-    main, *others = (
-        *(make_table(MAIN, rows), make_table(BROAD, scored), make_table(side_effects(rows), rows)),
-        kept_table(rows),
-    )
+    main, *others = make_table(MAIN, rows), make_table(BROAD, scored), make_table(side_effects(rows), rows)
+    others.append(kept_table(rows))
     main = replace(main, caption=f"{introduction(rows)} {main.caption}")
     return [table for table in (main, *others) if len(table.cells.columns) > 1]

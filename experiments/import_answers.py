@@ -32,7 +32,7 @@ from experiments.records.files import DamagedError
 from experiments.records.foreign_csv import ForeignAnswer, Remarks, read_rows, read_score
 from experiments.records.names import EM_TASK, NARROW, OPEN
 from experiments.records.outcomes import Score, from_numbers
-from experiments.records.sweep_file import IMPORTED, ArmEntry, join_sweep, known_arms
+from experiments.records.sweep_file import IMPORTED, ArmEntry, join_sweep, known_sweep
 from experiments.terminal.command_line import SWEEP, CommandLine
 from experiments.terminal.ending import ending_in_one_line
 from safeguards.composition import NONE
@@ -125,7 +125,7 @@ def import_folder(folder: Path, output: Path, baseline: str = NONE) -> Remarks:
             with other answers, or no arm is called as the baseline. Then nothing is written.
     """
     remarks = Remarks()
-    known_arms(output, IMPORTED)
+    known_sweep(output, IMPORTED)
     arms: dict[tuple[str, int], list[Source]] = defaultdict(list)
     for source in find_sources(folder, remarks):
         arms[source.arm, source.seed].append(source)

@@ -42,16 +42,18 @@ def sweep(arguments: list[str]) -> int:
         config = plan.arms[0].config
         output, judge, baseline = output_folder(config), config.judge.name, read_baseline(config.baseline)
         check_baseline(baseline, plan.arms, config.baseline)
-        arms = [describe(arm) for arm in plan.arms]
+        arms, claims = [describe(arm) for arm in plan.arms], config.claims
         taken = take_over(baseline, plan.arms, output) if baseline.sweep else []
-        join_sweep(output, judge, arms, baseline.safeguard)
+        waiting = [arm for arm in plan.arms if not is_done(arm)]
+        configs = [arm.config for arm in plan.arms]
+        announced = announce(configs) if waiting or configs[0].pilot else ""
+        join_sweep(output, judge, arms, baseline.safeguard, claims)
         if taken:
             print(plain(f"{len(taken)} arms are taken over from {output.parent / baseline.sweep}"), flush=True)
-        waiting = [arm for arm in plan.arms if not is_done(arm)]
         print(f"{len(plan.arms)} arms, {len(plan.arms) - len(waiting)} of them done already", flush=True)
         if to_score := sum(map(misses_only_scores, waiting)):
             print(f"{to_score} arms are trained and have answers, but not every score: only these are made", flush=True)
-        if waiting and (announced := announce([arm.config for arm in plan.arms])):
+        if announced:
             print(announced, flush=True)
         if elsewhere := launch(waiting, plan.values):
             print(f"waits for {len(elsewhere)} arms that another process runs", flush=True)
@@ -59,7 +61,7 @@ def sweep(arguments: list[str]) -> int:
     from experiments.report.write import write_report
 
     with locked(output, "comparison"):
-        join_sweep(output, judge, arms, baseline.safeguard)  # again: another command may have come in between
+        join_sweep(output, judge, arms, baseline.safeguard, claims)  # again: another command may have come in between
         write_report(output)
     unfinished = [f"{arm}: {arm_error(arm.folder)}" for arm in plan.arms if not is_done(arm)]
     for failure in unfinished:

@@ -396,8 +396,8 @@ MUTATIONS = (
     Mutation(
         "unscored answers left out of the denominator",
         "experiments/statistics/rates.py",
-        "elif among != OUTCOMES:",
-        "elif table['outcome'].ne('unscored').any() and (among := (*OUTCOMES[:-1],)):",
+        "if among != OUTCOMES:",
+        "if among := [outcome for outcome in among if outcome != 'unscored']:",
         "experiments/statistics/test_statistics.py::test_unscored_answers_stay_in_the_denominator",
     ),
     Mutation(
@@ -413,6 +413,27 @@ MUTATIONS = (
         "level / (len(p_values) - rank)",
         "level",
         "experiments/report/test_report.py::test_one_of_many_comparisons_must_be_surer_to_survive",
+    ),
+    Mutation(
+        "kept by a point estimate, not by the interval",
+        "experiments/report/margins.py",
+        "if worst > -margin",
+        "if best > -margin",
+        "experiments/report/test_margins.py::test_the_whole_interval_decides",
+    ),
+    Mutation(
+        "a star for another outcome than the primary one",
+        "experiments/report/comparison.py",
+        "primary = measure_named(claims.primary)",
+        "primary = measure_named(Claims().primary)",
+        "experiments/report/test_margins.py::test_the_primary_outcome_is_the_one_that_is_tested",
+    ),
+    Mutation(
+        "claims changed after a result",
+        "experiments/records/sweep_file.py",
+        "if has_results and (other",
+        "if not has_results and (other",
+        "experiments/records/test_claims.py::test_with_a_result_they_cannot_be_changed",
     ),
     Mutation(
         "set against none of another model",

@@ -6,7 +6,7 @@ import re
 from dataclasses import is_dataclass
 from itertools import accumulate
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, get_origin, get_type_hints
 
 from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
@@ -118,7 +118,7 @@ def _about_key(error: OmegaConfBaseException) -> str:
         return f"unknown key {error.full_key!r}: {nearest(f'{above}{dot}{name}', known)}"
     if not isinstance(error, ValidationError | ConfigTypeError) or name not in types:
         return f"{error.full_key}: {str(error.msg).partition(chr(10))[0]}"
-    if is_dataclass(types[name]):
+    if is_dataclass(types[name]) or get_origin(types[name]) is dict:
         return f"{error.full_key}: must be its settings, such as {error.full_key}.…=…"
     value = "" if error.key is None else f"={'null' if error.value is None else in_error(error.value)}"
     return f"{error.full_key}{value}: must be {in_yaml(types[name])}"

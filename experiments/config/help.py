@@ -13,6 +13,7 @@ from omegaconf import OmegaConf
 
 from experiments.config.compose import CONF
 from experiments.config.schema import Config
+from experiments.records.sweep_file import by_key
 from safeguards.bounds import bounds_of, in_words, in_yaml, shown
 from safeguards.cards import explained, first_line
 from safeguards.composition import nearest, registry
@@ -39,7 +40,8 @@ def overview() -> str:
     lines = ["Compare in-training safeguards against emergent misalignment.", "", EXAMPLES, ""]
     lines += ["Settings are given as key=value, several values with commas; every combination is an arm. Without any:"]
     lines += ["  " + " ".join(f"{key}={value}" for key, value in params.items()), ""]
-    lines += [_aligned(f"{one.name}={getattr(usual, one.name)}", meanings[one.name]) for one in loose]
+    shorts = ((key, value, one) for one in loose for key, value in by_key({one.name: getattr(usual, one.name)}).items())
+    lines += [_aligned(f"{key}={value}", meanings[one.name]) for key, value, one in shorts]
     lines += ["", "Groups of settings (--help GROUP explains each setting):"]
     lines += [_aligned(name, f"{meanings[name]}{_choices(name)}") for name in groups() if "." not in name]
     lines += [

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass, field
 
 from experiments.config.text_rules import device_name, file_name, hub_name, path_name
+from experiments.records.claims import MARGINS
 from experiments.records.names import ARITHMETIC, BIAS, CONDITIONAL, EM_TASK, FACTS, HARMFUL, OPEN, OTHER
 from safeguards.bounds import bounds, within
 from safeguards.errors import SafeguardError
@@ -90,6 +91,31 @@ class MonitorConfig:
 
     on: bool = False
     limit: float | None = within(None, above=0, only=("on", ("true",)))
+
+
+@dataclass
+class MarginsConfig:
+    """By how much a safeguard may cost something that is then still said to be kept, as a share of answers.
+
+    A claim with a margin is tested (non-inferiority): it holds if the 95 % interval of the difference, paired by
+    question, lies wholly on the good side of the margin. The defaults are conventions: of what the model knew before
+    and of coherence one answer in twenty, about what a fine-tune without a safeguard loses; of what is to be learnt one
+    in ten, as much as an arm must learn to be ranked. A study names its own, by what its reader would mind, before its
+    first result: with results under a name, they cannot be changed. 0 asks for proof that nothing is lost.
+
+    Args:
+        facts_kept: against the model before fine-tuning.
+        arithmetic_kept: likewise.
+        benign_accuracy: against `none`.
+        narrow_learnt: likewise.
+        incoherent: likewise; so much more of the broad answers may be incoherent.
+    """
+
+    facts_kept: float = within(MARGINS["facts_kept"], at_least=0, at_most=1)
+    arithmetic_kept: float = within(MARGINS["arithmetic_kept"], at_least=0, at_most=1)
+    benign_accuracy: float = within(MARGINS["benign_accuracy"], at_least=0, at_most=1)
+    narrow_learnt: float = within(MARGINS["narrow_learnt"], at_least=0, at_most=1)
+    incoherent: float = within(MARGINS["incoherent"], at_least=0, at_most=1)
 
 
 # Settings of a judge that change what it costs, not what it says.

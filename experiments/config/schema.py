@@ -6,21 +6,23 @@ and judged. `--help` shows the explanations.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from experiments.config.measurement import DTYPES, AnchorConfig, JudgeConfig, MonitorConfig, ProbesConfig
+from experiments.config.measurement import DTYPES, AnchorConfig, JudgeConfig, MarginsConfig, MonitorConfig, ProbesConfig
 from experiments.config.text_rules import (
     device_name,
     folder_name,
+    measure_name,
     named_one,
     optimizer_name,
     path_name,
     safeguard_name,
     table_name,
 )
+from experiments.records.claims import Claims
 from experiments.records.names import BENIGN_TASK, EM_TASK, UNTOUCHED
-from safeguards.bounds import bounds, within
+from safeguards.bounds import bounds, shown, within
 from safeguards.composition import parse, registry
 from safeguards.errors import SafeguardError
 from safeguards.safeguard import Safeguard
@@ -183,6 +185,11 @@ class Config:
         scorers: misaligned models that some safeguards compare with.
         anchor: compare arms at a capability goal.
         monitor: early warning.
+        primary: the outcome whose differences to `none` are tested, by its name in `comparison.json`; all others are
+            secondary. It is named before the first result and cannot be changed for a name that has some.
+        margins: how much a safeguard may cost of what is still said to be kept.
+        power: the name of a pilot, a sweep that asked the same questions: what it says of `none` decides which
+            difference this one is announced to find.
         safeguards: settings of each safeguard, by its name.
     """
 
@@ -202,16 +209,31 @@ class Config:
     scorers: ScorersConfig = field(default_factory=ScorersConfig)
     anchor: AnchorConfig = field(default_factory=AnchorConfig)
     monitor: MonitorConfig = field(default_factory=MonitorConfig)
+    primary: str = within(Claims().primary, must=measure_name)
+    margins: MarginsConfig = field(default_factory=MarginsConfig)
+    power: dict[str, str] = field(default_factory=lambda: {"from": ""})  # no name of a field in Python
     safeguards: dict[str, Any] = field(default_factory=all_settings)
 
     def __post_init__(self) -> None:
         if len({judge.name for judge in self.judges}) < len(self.judges):
             raise SafeguardError(f"second_judge.label: both judges are called {self.judge.name}; give this one another")
+        if self.pilot and (complaint := folder_name(self.pilot)):
+            raise SafeguardError(f"power.from={shown(self.pilot)}: {complaint}")
 
     @property
     def named(self) -> list[type[Safeguard]]:
         """The safeguards that are named, in the order in which they act; raises as `parse`."""
         return [] if self.safeguard == UNTOUCHED else parse(self.safeguard)
+
+    @property
+    def claims(self) -> Claims:
+        """What the sweep sets out to show."""
+        return Claims(self.primary, asdict(self.margins))
+
+    @property
+    def pilot(self) -> str:
+        """The sweep from whose records is said what this one will find; nothing if none is named."""
+        return self.power["from"]
 
     @property
     def judges(self) -> list[JudgeConfig]:

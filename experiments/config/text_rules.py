@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from experiments.records.claims import Claims
+
 # Beside the sweeps, the folder of what they share.
 CACHE = "cache"
 
@@ -68,3 +70,13 @@ def optimizer_name(value: str) -> str:
 def safeguard_name(value: str) -> str:
     """What the safeguard of an arm must be, if it is not that. "none" is to be said."""
     return "" if value.strip() else "must be a safeguard, several joined by +, or none"
+
+
+def measure_name(value: str) -> str:
+    """What an outcome of a comparison must be, if it is not that."""
+    if value == Claims().primary:
+        return ""
+    from experiments.report.measures import MEASURES  # with pandas, which settings do not need otherwise
+
+    keys = [measure.key for measure in MEASURES]
+    return "" if value in keys else f"must be one of {', '.join(keys)}"

@@ -14,7 +14,7 @@ from experiments.planning.plan import PlannedArm
 from experiments.records.arm_files import ARMS, RESULT, check_arm, read_result
 from experiments.records.locks import locked
 from experiments.records.names import UNTOUCHED
-from experiments.records.sweep_file import PLAN
+from experiments.records.sweep_file import PLAN, kept_sweeps
 from safeguards.composition import NONE, parse
 from safeguards.errors import SafeguardError
 from safeguards.files import whole
@@ -75,7 +75,7 @@ def take_over(baseline: Baseline, arms: Sequence[PlannedArm], output: Path) -> l
     """
     other = output.parent / baseline.sweep
     if not (other / PLAN).is_file():
-        known = ", ".join(sorted(path.parent.name for path in output.parent.glob(f"*/{PLAN}"))) or "none"
+        known = ", ".join(kept_sweeps(output.parent)) or "none"
         raise SafeguardError(
             f"baseline={baseline.sweep}: no safeguard, and no sweep in {output.parent}; sweeps: {known}"
         )

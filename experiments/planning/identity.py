@@ -24,7 +24,8 @@ def identity_fields(config: Config) -> dict[str, Any]:
     Settings of safeguards that are not named do not belong to it, so arms that differ only there are one arm.
     """
     whole = asdict(config)
-    for irrelevant in ("name", "output", "wandb", "baseline", "judge", "second_judge"):
+    unread = ("name", "output", "wandb", "baseline", "judge", "second_judge", "primary", "margins", "power")
+    for irrelevant in unread:
         del whole[irrelevant]
     del whole["training"]["max_set_aside"]  # decides whether there is a result, not which
     trained = config.safeguard != UNTOUCHED

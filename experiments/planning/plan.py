@@ -40,13 +40,10 @@ MOST_ARMS = 100_000
 RESULTS = "it says where results belong"
 SCORED = "it scores all answers; add a second one with judge@second_judge=…, others with experiments.rescore"
 # What makes no arm of its own.
+NAMED = "it is named once, before the first result"
 NOT_SWEPT = {
-    "name": RESULTS,
-    "output": RESULTS,
-    "judge": SCORED,
-    "second_judge": SCORED,
-    "wandb": "name one",
-    "baseline": "name one",
+    **{"name": RESULTS, "output": RESULTS, "judge": SCORED, "second_judge": SCORED, "wandb": "name one"},
+    **{"primary": NAMED, "margins": NAMED, "power": "name one", "baseline": "name one"},
 }
 
 

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from math import sqrt
 
 from scipy import stats
 
 from experiments.config.schema import Config
+from experiments.organism import is_organism
 from experiments.organism.world import load_world
+from experiments.planning.pilot import Asked, announce_from
 from experiments.probes import Probe, load_probes
-from experiments.records.names import BROAD, EM_TASK
+from experiments.records.names import BENIGN_TASK, UNTOUCHED
 from experiments.statistics.crossed import degrees_of_freedom
 from experiments.tasks import load_task
 from safeguards.errors import SafeguardError
 
-# How much the effect of a safeguard on the rate of misaligned answers differs, as a standard deviation, between
-# questions and between seeds: measured on the organism for four safeguards, 36 questions and three seeds.
-BETWEEN_QUESTIONS, BETWEEN_SEEDS = 0.13, 0.03
-# Rate around which the noise of single answers is taken.
-RATE = 0.3
+# How much the effect of a safeguard on the rate of misaligned answers differs on the organism, as a standard deviation,
+# between questions and between seeds: measured for four safeguards, 36 questions and three seeds, that between seeds
+# (0.03) raised to what a test must allow for that knows so few of them.
+BETWEEN_QUESTIONS, BETWEEN_SEEDS = 0.13, 0.043
+# That of `none` on the organism, around which the noise of single answers is taken.
+RATE = 0.5
 
 
 def smallest_effect(questions: int, answers: int, seeds: int, power: float = 0.8, level: float = 0.05) -> float:
@@ -39,22 +43,49 @@ def smallest_effect(questions: int, answers: int, seeds: int, power: float = 0.8
 
 
 def announce(configs: Sequence[Config]) -> str:
-    """One line to print before a sweep; empty if it asks no broad questions, or of tasks of the hub only."""
-    em = [config for config in configs if config.task.kind == EM_TASK and config.task.dataset is None]
-    if not em:
-        return ""
-    config, tasks = em[0], {config.task.name for config in em}
-    seeds = len({config.seed for config in em})
-    world = load_world(config.model.world)
-    try:
-        probes: list[Probe] = load_probes(config.probes, load_task(config.task, config.seed, world), world)
-    except SafeguardError:
-        return ""  # the arm will say what is wrong
-    broad = [probe for probe in probes if probe.set in BROAD]
-    if not broad:
-        return ""
-    questions = len({(probe.set, probe.cluster) for probe in broad})
-    answers = seeds * len(tasks) * sum(probe.samples for probe in broad)
+    """What to print before a sweep, a line for each model; empty if it asks nothing that the primary outcome counts.
+
+    Raises:
+        SafeguardError: if a pilot is named that does not tell.
+    """
+    from experiments.report.measures import BROAD_MISALIGNED, measure_named
+
+    measure = measure_named(configs[0].primary)
+    first: dict[str, Config] = {}
+    asked: dict[str, dict[tuple[str, int], list[Probe]]] = defaultdict(dict)
+    by_task: dict[str, list[Probe]] = {}
+    for config in configs:
+        model, task = config.model.name, config.task
+        if config.safeguard == UNTOUCHED or (task.kind == BENIGN_TASK) != measure.benign:
+            continue
+        if task.name not in by_task:
+            world = load_world(config.model.world)
+            probes = load_probes(config.probes, load_task(task, config.seed, world), world)
+            by_task[task.name] = [probe for probe in probes if probe.set in measure.sets]
+        if by_task[task.name]:
+            first.setdefault(model, config)
+            asked[model][task.name, config.seed] = by_task[task.name]
+    if configs[0].pilot and not first:
+        raise SafeguardError(f"power.from={configs[0].pilot}: this sweep asks nothing that {measure.key} counts")
+    lines = []
+    for model, config in first.items():
+        if config.pilot:
+            lines.append(announce_from(config, measure, asked[model]))
+        elif measure == BROAD_MISALIGNED and is_organism(config.model.path):
+            lines.append(announce_organism(asked[model]))
+        else:
+            lines.append(
+                f"{model}: which difference in {measure.key} will be found is not known before a pilot is named: "
+                "power.from=<sweep>"
+            )
+    return "\n".join(lines)
+
+
+def announce_organism(asked: Asked) -> str:
+    """The same for the organism, of which it is known without a pilot."""
+    every = [(seed, probe) for (_, seed), probes in asked.items() for probe in probes]
+    questions = len({(probe.set, probe.cluster) for _, probe in every})
+    answers, seeds = sum(probe.samples for _, probe in every), len({seed for seed, _ in every})
     effect = smallest_effect(questions, answers, seeds)
     return (
         f"{questions} broad questions, {answers} answers per safeguard, {seeds} seeds: differences of about "

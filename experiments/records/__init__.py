@@ -8,6 +8,7 @@ Imports: no other room.
 __all__ = [
     "answer",
     "arm_files",
+    "claims",
     "damage",
     "files",
     "foreign_csv",

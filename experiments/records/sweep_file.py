@@ -2,6 +2,7 @@
 
 judge     the name of the judge that tables go by
 baseline  the arm that they set the others against, if it is not "none"
+claims    the primary outcome and the margins, as they were named before the first result
 arms      what the last command asked for, one entry each
 earlier   what others asked for before, and it did not
 """
@@ -9,10 +10,12 @@ earlier   what others asked for before, and it did not
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from experiments.records.arm_files import ARMS, RESULT
+from experiments.records.claims import Claims
 from experiments.records.files import DamagedError, read_object, write_json
 from experiments.records.locks import locked
 from safeguards.composition import NONE
@@ -81,6 +84,7 @@ class SweepFile:
     arms: Sequence[ArmEntry]
     earlier: Sequence[ArmEntry] = ()
     baseline: str = NONE
+    claims: Claims = field(default_factory=Claims)
 
     def planned(self, everything: bool = False) -> list[ArmEntry]:
         """The arms of the last command; of all commands of this name, if `everything`."""
@@ -93,6 +97,7 @@ class _OnDisk:
     arms: list[dict[str, Any]]
     earlier: list[dict[str, Any]] = field(default_factory=list)
     baseline: str = NONE
+    claims: Claims = field(default_factory=Claims)
 
 
 def read_sweep(output: Path) -> SweepFile:
@@ -110,43 +115,64 @@ def read_sweep(output: Path) -> SweepFile:
         )
     except ValueError as error:
         raise DamagedError(f"{output / PLAN}: cannot be read ({error})") from error
-    return SweepFile(found.judge, arms, earlier, found.baseline)
+    return SweepFile(found.judge, arms, earlier, found.baseline, found.claims)
 
 
 def write_sweep(output: Path, sweep: SweepFile) -> None:
     """Write a plan, whatever is there."""
     arms, earlier = ([arm.as_json() for arm in side] for side in (sweep.arms, sweep.earlier))
     named = {} if sweep.baseline == NONE else {"baseline": sweep.baseline}
-    write_json(output / PLAN, {"judge": sweep.judge, **named, "arms": arms, "earlier": earlier})
+    claims = asdict(sweep.claims)
+    write_json(output / PLAN, {"judge": sweep.judge, **named, "claims": claims, "arms": arms, "earlier": earlier})
 
 
-def known_arms(output: Path, judge: str) -> list[ArmEntry]:
-    """The arms that commands of this name asked for; none if the plan is damaged, which is then set aside.
+def known_sweep(output: Path, judge: str) -> SweepFile | None:
+    """The plan of this name; None if there is none, or a damaged one, which is then set aside.
 
     Raises:
         SafeguardError: if arms that were run and answers from elsewhere, which `judge` tells apart, would be one sweep.
     """
     if not (output / PLAN).is_file():
-        return []
+        return None
     try:
         known = read_sweep(output)
     except DamagedError as error:
         move_damaged(output / PLAN, str(error))
-        return []
+        return None
     if judge == IMPORTED != known.judge:
         raise SafeguardError(f"{output}: holds a sweep that was run here; give the answers another name=…")
     if known.judge == IMPORTED != judge:
         raise SafeguardError(f"{output}: holds answers that were imported; give the sweep another name=…")
-    return known.planned(everything=True)
+    return known
 
 
-def join_sweep(output: Path, judge: str, arms: Sequence[ArmEntry], baseline: str = NONE) -> None:
+def join_sweep(
+    output: Path, judge: str, arms: Sequence[ArmEntry], baseline: str = NONE, claims: Claims | None = None
+) -> None:
     """Make these arms and this baseline those of the last command. Arms of other commands are kept beside them.
 
+    Args:
+        output: of the sweep.
+        judge: that tables go by.
+        arms: of this command.
+        baseline: that tables set the others against.
+        claims: by default, those that were named before.
+
     Raises:
-        SafeguardError: as `known_arms`.
+        SafeguardError: as `known_sweep`, and for other claims than those that were named before results that are there.
     """
     with locked(output, PLAN):
-        known = known_arms(output, judge)
+        known = known_sweep(output, judge) or SweepFile(judge, [], claims=claims or Claims())
+        earlier = known.planned(everything=True)
+        claims = claims or known.claims
+        has_results = any((output / ARMS / arm.folder / RESULT).is_file() for arm in earlier)
+        if has_results and (other := claims.unlike(known.claims)):
+            raise SafeguardError(f"{output}: {other}, which is named before them; keep it, or take another name=…")
         mine = {arm.folder for arm in arms}
-        write_sweep(output, SweepFile(judge, arms, [arm for arm in known if arm.folder not in mine], baseline))
+        earlier = [arm for arm in earlier if arm.folder not in mine]
+        write_sweep(output, SweepFile(judge, arms, earlier, baseline, claims))
+
+
+def kept_sweeps(folder: Path) -> list[str]:
+    """The names of the sweeps in a folder of sweeps."""
+    return sorted(path.parent.name for path in folder.glob(f"*/{PLAN}"))

@@ -3,4 +3,4 @@
 Imports: records, statistics, terminal.
 """
 
-__all__ = ["closer", "table", "write"]
+__all__ = ["arms", "closer", "measures", "table", "write"]

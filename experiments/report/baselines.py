@@ -70,6 +70,20 @@ def counterparts(arms: Sequence[Arm], among: Sequence[Arm]) -> list[Arm]:
     return [other for other in among if any(like(arm.entry.settings, other.entry.settings) for arm in arms)]
 
 
+def shared(arms: Sequence[Arm], others: Sequence[Arm]) -> tuple[list[Arm], list[Arm]]:
+    """Of both, those on tasks and with seeds that both have: only these can be compared in pairs."""
+    sides = [{(arm.entry.task, arm.entry.seed) for arm in side} for side in (arms, others)]
+    both = sides[0] & sides[1]
+    one, other = ([arm for arm in side if (arm.entry.task, arm.entry.seed) in both] for side in (arms, others))
+    return one, other
+
+
+def beside(arms: Sequence[Arm], others: Sequence[Arm], measure: Measure) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The answers of both sides that a measure is about."""
+    one, other = (answers(side, measure) if side else pd.DataFrame() for side in (arms, others))
+    return one, other
+
+
 def is_part(single: ArmEntry, whole: ArmEntry) -> bool:
     """Whether an arm has one of the safeguards that are joined in another, with the same settings.
 

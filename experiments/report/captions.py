@@ -25,8 +25,13 @@ def introduction(rows: Rows) -> str:
     alone = " One seed: intervals speak of these very fine-tunes, not of others." if len(seeds) == 1 else ""
     return (
         f"Tasks {', '.join(tasks)}; seeds {', '.join(map(str, seeds))}. Means with 95 % intervals for other questions "
-        f"and seeds, from a mixed logistic model.{alone}"
+        f"and seeds, from a mixed logistic model.{alone} Primary outcome: {primary(rows)}; all others are secondary."
     )
+
+
+def primary(rows: Rows) -> str:
+    """The primary outcome, in words."""
+    return rows[0].primary.key.replace("_", " ")
 
 
 def several_models(rows: Rows) -> bool:
@@ -85,7 +90,7 @@ def against_none(rows: Rows) -> str:
     compared = sum(row.survives is not None for row in rows)
     many = f" among {compared} comparisons (Holm)" * (compared > 1)
     return (
-        f"{minus_baseline(rows)}: broad misaligned, points against {in_words(baseline_of(rows))}, paired by question; "
+        f"{minus_baseline(rows)}: {primary(rows)}, points against {in_words(baseline_of(rows))}, paired by question; "
         f"* differs from 0 at 5 %{many}; left out where nothing of the narrow task is learnt."
     )
 

@@ -35,6 +35,7 @@ from experiments.report.measures import (
     INCOHERENT,
     INCOHERENT_AFTER_BENIGN,
     KS,
+    LEARNT,
     NARROW_LEARNT,
     OPEN_MISALIGNED,
     OTHER_MISALIGNED,
@@ -53,8 +54,9 @@ SELDOM, SHOWN = ("refused", "unscored"), 0.0005
 
 
 def minus_none(row: ComparisonRow) -> str:
-    """Nothing for a row that learnt nothing: that it lets less through is no merit."""
-    return "" if row.learns[NARROW_LEARNT] is False else percent(row.minus_none) + "*" * bool(row.survives)
+    """Nothing for a row that learnt nothing, unless that is the outcome: that it lets less through is no merit."""
+    nothing = row.learns[NARROW_LEARNT] is False and row.primary not in LEARNT
+    return "" if nothing else percent(row.minus_none) + "*" * bool(row.survives)
 
 
 def minus_best_single(row: ComparisonRow) -> str:
@@ -194,6 +196,7 @@ BROAD = (
         lambda row: row.incoherent_minus_none,
         caption=lambda rows: f"Incoherent {captions.minus_baseline(rows)}: likewise, of incoherent answers.",
         headed=lambda rows: f"incoherent {captions.minus_baseline(rows)}",
+        needed=lambda rows: not any(INCOHERENT in row.kept for row in rows),  # there it stands with its margin
     ),
     *map(share, OUTCOMES),
     Column(

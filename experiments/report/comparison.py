@@ -8,22 +8,26 @@ from pathlib import Path
 
 import pandas as pd
 
+from experiments.records.claims import Claims
 from experiments.records.names import UNTOUCHED
 from experiments.records.outcomes import COHERENT
 from experiments.report.arms import Arm
 from experiments.report.baselines import (
     Baselines,
+    beside,
     counterparts,
     find_baselines,
     is_part,
     learns,
     minus_best_single,
+    shared,
     step_time_ratio,
 )
 from experiments.report.bias import bias_gap
-from experiments.report.domains import in_domain, mean_reduction, seeds_by_task, shared
+from experiments.report.domains import in_domain, mean_reduction, seeds_by_task
 from experiments.report.frontier import frontier
 from experiments.report.labels import group_arms
+from experiments.report.margins import kept
 from experiments.report.measures import (
     BROAD_MISALIGNED,
     KS,
@@ -33,6 +37,7 @@ from experiments.report.measures import (
     estimate,
     goals,
     mean_nll,
+    measure_named,
     shares,
 )
 from experiments.report.row import ComparisonRow
@@ -42,18 +47,19 @@ from experiments.terminal.printing import progress
 from safeguards.composition import NONE
 
 
-def compare(arms: Sequence[Arm], baseline: str = NONE) -> list[ComparisonRow]:
+def compare(arms: Sequence[Arm], baseline: str = NONE, claims: Claims | None = None) -> list[ComparisonRow]:
     """One row per safeguard, dose and model, in the order of the plan, set against the arms of a baseline.
 
     Raises:
-        SafeguardError: if there is no such baseline.
+        SafeguardError: if there is no such baseline, or the primary outcome of the claims is none of `MEASURES`.
     """
+    claims = claims or Claims()
     baselines = find_baselines(arms, baseline)
     groups = group_arms(arms)
     rows: dict[tuple[str, str], ComparisonRow] = {}
     for (label, model), members in progress(list(groups.items()), "compare"):
         singles = [group for group in groups.values() if is_part(group[0].entry, members[0].entry)]
-        rows[label, model] = make_row(label, members, baselines, singles)
+        rows[label, model] = make_row(label, members, baselines, singles, claims)
     compared = [key for key, row in rows.items() if row.p is not None]
     found = dict(zip(compared, holm([rows[key].p or 0.0 for key in compared]), strict=True))
     return [
@@ -66,7 +72,9 @@ def compare(arms: Sequence[Arm], baseline: str = NONE) -> list[ComparisonRow]:
     ]
 
 
-def make_row(label: str, arms: Sequence[Arm], baselines: Baselines, singles: Sequence[Sequence[Arm]]) -> ComparisonRow:
+def make_row(
+    label: str, arms: Sequence[Arm], baselines: Baselines, singles: Sequence[Sequence[Arm]], claims: Claims
+) -> ComparisonRow:
     """All measures of one safeguard but what depends on the other rows, `frontier` and `survives`.
 
     Args:
@@ -74,6 +82,7 @@ def make_row(label: str, arms: Sequence[Arm], baselines: Baselines, singles: Seq
         arms: on all tasks, with all seeds.
         baselines: what rows are set against.
         singles: those of each of the safeguards that are joined here, by itself.
+        claims: the primary outcome and the margins.
     """
     first = arms[0].entry
     files = [arm.entry.settings.get("probes", {}).get("path") for arm in arms]
@@ -81,8 +90,9 @@ def make_row(label: str, arms: Sequence[Arm], baselines: Baselines, singles: Seq
     alike = counterparts(arms, baselines.arms)
     itself = first.folder in {arm.entry.folder for arm in (*baselines.arms, *baselines.untouched)}
     plain = [] if itself else alike  # baselines are set against nothing
-    own, others = (answers(side, BROAD_MISALIGNED) if side else broad.iloc[:0] for side in shared(arms, plain))
-    against_none = contrast(own, others, "misaligned")
+    pair = shared(arms, plain)
+    primary = measure_named(claims.primary)
+    against_none = contrast(*beside(*pair, primary), primary.outcome)
     by_task = in_domain(arms, plain, baselines)
     asked = pd.concat([arm.table for arm in arms])
     gain, best = minus_best_single(arms, singles)
@@ -108,8 +118,10 @@ def make_row(label: str, arms: Sequence[Arm], baselines: Baselines, singles: Seq
         step_time_ratio=step_time_ratio(arms, alike),
         minus_best_single=gain,
         best_single=best,
+        primary=primary,
+        kept=kept(arms, baselines, claims.margins),
         untouched=first.safeguard == UNTOUCHED,
-        incoherent_minus_none=difference(own, others, "incoherent"),
+        incoherent_minus_none=difference(*beside(*pair, BROAD_MISALIGNED), "incoherent"),
         in_domain=by_task,
         mean_broad_reduction=mean_reduction(by_task),
         seeds_by_task=seeds_by_task(arms),

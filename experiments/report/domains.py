@@ -94,14 +94,6 @@ def seeds_by_task(arms: Sequence[Arm]) -> dict[str, list[int]]:
     return {task: sorted(seeds) for task, seeds in found.items()}
 
 
-def shared(arms: Sequence[Arm], others: Sequence[Arm]) -> tuple[list[Arm], list[Arm]]:
-    """Of both, those on tasks and with seeds that both have: only these can be compared in pairs."""
-    sides = [{(arm.entry.task, arm.entry.seed) for arm in side} for side in (arms, others)]
-    both = sides[0] & sides[1]
-    one, other = ([arm for arm in side if (arm.entry.task, arm.entry.seed) in both] for side in (arms, others))
-    return one, other
-
-
 def _by_task(arms: Sequence[Arm]) -> dict[str, list[Arm]]:
     """Those on EM-inducing tasks."""
     found: dict[str, list[Arm]] = defaultdict(list)

@@ -29,6 +29,7 @@ from experiments.records.outcomes import MATCHES_FROM, OUTCOMES, Outcome
 from experiments.report.arms import Arm
 from experiments.statistics.estimates import NOTHING, Estimate
 from experiments.statistics.rates import mean_over_seeds, rate
+from safeguards.errors import SafeguardError
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,18 @@ LEAST_LEARNT = 0.1
 NEGLIGIBLE = 0.01
 # From this share of incoherent answers on, a reader is warned, whatever `none` does.
 MUCH_INCOHERENT = 0.3
+
+
+def measure_named(key: str) -> Measure:
+    """The measure of this name.
+
+    Raises:
+        SafeguardError: if there is none, with those that there are.
+    """
+    known = {measure.key: measure for measure in MEASURES}
+    if key not in known:
+        raise SafeguardError(f"primary={key}: must be one of {', '.join(known)}")
+    return known[key]
 
 
 def estimate(arms: Sequence[Arm], measure: Measure) -> Estimate:

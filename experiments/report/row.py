@@ -7,7 +7,8 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from experiments.report.domains import InDomain
-from experiments.report.measures import Goal, Measure
+from experiments.report.margins import Kept
+from experiments.report.measures import BROAD_MISALIGNED, Goal, Measure
 from experiments.statistics.estimates import NOTHING, Estimate
 from safeguards.composition import NONE
 
@@ -23,7 +24,7 @@ class ComparisonRow:
         benign_accuracy_by_task: what a safeguard costs depends on how far the task is away.
         narrow_nll, safe_nll: nats per answer token of held-out rows.
         outcomes: shares of broad answers.
-        minus_none: broad misaligned, the paired difference to the counterparts of the baseline, by default `none`.
+        minus_none: of the primary outcome, the paired difference to the baseline (by default `none`), trained alike.
         p: the two-sided probability of so large a difference if there were none.
         survives: whether it is found at a family-wise error of 5 % over all rows (Holm).
         learns: whether it learns `LEAST_LEARNT` of what `none` learns; None where it cannot be told.
@@ -34,6 +35,8 @@ class ComparisonRow:
         minus_best_single: broad misaligned, the paired difference to the best of the joined safeguards alone.
         best_single: which that is.
         frontier: whether no other row beats it; None where it is not ranked.
+        primary: the outcome that was named before the first result.
+        kept: verdicts on what may be kept, for those of which there is a reference.
         untouched: whether it is the model before training; not in the JSON, nor is `baseline`.
         incoherent_minus_none: broad incoherent, the paired difference to the counterparts without a safeguard.
         in_domain: by EM-inducing task.
@@ -65,6 +68,8 @@ class ComparisonRow:
     best_single: str | None
     survives: bool | None = None
     frontier: Mapping[Measure, bool | None] = field(default_factory=dict)
+    primary: Measure = BROAD_MISALIGNED
+    kept: Mapping[Measure, Kept] = field(default_factory=dict)
     untouched: bool = False
     incoherent_minus_none: Estimate = NOTHING
     in_domain: Mapping[str, InDomain] = field(default_factory=dict)
@@ -83,10 +88,10 @@ class ComparisonRow:
 
 
 def _as_json(value: Any) -> Any:
-    if isinstance(value, Estimate | Goal):
-        return value._asdict()
-    if isinstance(value, InDomain):
-        return _as_json(value._asdict())
+    if isinstance(value, Estimate | Goal | Kept | InDomain):
+        return {name: _as_json(part) for name, part in value._asdict().items()}
     if isinstance(value, Mapping):
-        return {key.key if isinstance(key, Measure) else str(key): _as_json(held) for key, held in value.items()}
-    return list(value) if isinstance(value, tuple) else value
+        return {str(_as_json(key)): _as_json(held) for key, held in value.items()}
+    if isinstance(value, tuple):
+        return list(value)
+    return value.key if isinstance(value, Measure) else value

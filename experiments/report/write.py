@@ -10,7 +10,7 @@ from typing import Any
 
 from experiments.records.arm_files import ARMS
 from experiments.records.files import write_json, write_text
-from experiments.records.sweep_file import read_sweep
+from experiments.records.sweep_file import SweepFile, read_sweep
 from experiments.report.agreement import AGREEMENT, compare_judges
 from experiments.report.arms import Arm, read_arms
 from experiments.report.captions import baseline_of, introduction
@@ -18,6 +18,7 @@ from experiments.report.cautions import cautions
 from experiments.report.columns import BROAD, DETAILS, MAIN, side_effects
 from experiments.report.comparison import compare
 from experiments.report.domain_columns import IN_DOMAIN, by_task, task_rows
+from experiments.report.margins_table import KEPT, VERDICTS, kept_table
 from experiments.report.measures import BROAD_MISALIGNED
 from experiments.report.places import stem
 from experiments.report.question_tables import LINES, concentration, lines_of
@@ -54,7 +55,7 @@ def write_report(output: Path, judge: str | None = None, everything: bool = Fals
     agreement = compare_judges(output, everything, left_out.setdefault)
     name = stem("comparison", sweep, judge, everything, baseline)
     closer = stem("by_question", sweep, judge, everything)
-    rows, unlike = compare_or_say(arms, baseline, sweep.baseline)
+    rows, unlike = compare_or_say(arms, baseline, sweep)
     warned = [*unlike, *cautions(rows), *left_out]
     if missing > 0:
         by = judge or sweep.judge
@@ -70,7 +71,7 @@ def write_report(output: Path, judge: str | None = None, everything: bool = Fals
     parts += [f"**{markdown(line)}**" for line in warned] + [*map(as_markdown, judges)]
     write_text(output / f"{name}.md", "\n\n".join(parts) + "\n")
     write_text(output / f"{name}.tex", "\n\n".join(map(as_latex, tables + judges)) + "\n")
-    columns = (*MAIN, *BROAD, *side_effects(rows), *DETAILS, *by_task(rows))
+    columns = (*MAIN, *BROAD, *side_effects(rows), *DETAILS, *KEPT, *VERDICTS, *by_task(rows))
     write_text(output / f"{name}.csv", as_csv(columns, rows))
     if questions := question_rows(output, arms):
         write_text(output / f"{closer}.csv", as_csv(LINES, lines_of(questions)))
@@ -92,18 +93,18 @@ def write_report(output: Path, judge: str | None = None, everything: bool = Fals
     return True
 
 
-def compare_or_say(arms: Sequence[Arm], typed: str | None, kept: str) -> tuple[list[ComparisonRow], list[str]]:
+def compare_or_say(arms: Sequence[Arm], typed: str | None, sweep: SweepFile) -> tuple[list[ComparisonRow], list[str]]:
     """The rows against the baseline that was typed, or that the sweep goes by; in its place `none`, and why.
 
     Raises:
         SafeguardError: if there is no such baseline as was typed.
     """
     if typed:
-        return compare(arms, typed), []
+        return compare(arms, typed, sweep.claims), []
     try:
-        return compare(arms, kept), []
+        return compare(arms, sweep.baseline, sweep.claims), []
     except SafeguardError as error:  # it may not be done
-        return compare(arms), [f"{error}; rows are set against {NONE}"]
+        return compare(arms, claims=sweep.claims), [f"{error}; rows are set against {NONE}"]
 
 
 def make_tables(rows: Sequence[ComparisonRow]) -> list[Table]:
@@ -111,5 +112,5 @@ def make_tables(rows: Sequence[ComparisonRow]) -> list[Table]:
     scored = [row for row in rows if row.rates[BROAD_MISALIGNED].n]
     main, *others = make_table(MAIN, rows), make_table(BROAD, scored), make_table(side_effects(rows), rows)
     main = replace(main, caption=f"{introduction(rows)} {main.caption}")
-    tables = (main, *others, make_table(IN_DOMAIN, task_rows(rows)))
+    tables = (main, *others, kept_table(rows), make_table(IN_DOMAIN, task_rows(rows)))
     return [table for table in tables if len(table.cells.columns) > 1]

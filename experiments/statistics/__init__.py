@@ -3,4 +3,4 @@
 Imports: records.
 """
 
-__all__ = ["crossed", "estimates", "kinds", "mixed", "question", "rates", "simulation"]
+__all__ = ["crossed", "detection", "estimates", "kinds", "mixed", "question", "rates", "simulation"]

@@ -77,8 +77,8 @@ def misalign_at_k(table: pd.DataFrame, k: int) -> Estimate:
 def _counted(table: pd.DataFrame, outcome: str, among: Sequence[str]) -> pd.DataFrame:
     """The answers that count, with 1 in `hits` for those with the outcome; none where no judge scored any."""
     if table.empty or (table["outcome"] == "unscored").all():
-        table = table.iloc[:0]
-    elif among != OUTCOMES:
+        return pd.DataFrame(columns=["task", "seed", "set", "question", "cluster", "hits", "answers"])
+    if among != OUTCOMES:
         table = table[table["outcome"].isin(among)]
     return table.assign(hits=(table["outcome"] == outcome).to_numpy(int), answers=1)
 

@@ -33,7 +33,11 @@ def identity(made: Config) -> str:
 
 
 @pytest.mark.parametrize(
-    "change", [{"name": "other"}, {"output": "elsewhere"}, {"wandb": "disabled"}, {"training__proof": "warn"}]
+    "change",
+    [
+        *({"name": "other"}, {"output": "elsewhere"}, {"wandb": "disabled"}, {"training__proof": "warn"}),
+        *({"primary": "facts_kept"}, {"margins__facts_kept": 0.5}, {"power": {"from": "pilot"}}),
+    ],
 )
 def test_what_decides_no_result_does_not_count(change):
     assert identity(config(**change)) == identity(config())

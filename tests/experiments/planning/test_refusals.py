@@ -23,6 +23,7 @@ from experiments.planning.identity import arm_folder, title
 from experiments.planning.plan import Plan, combinations, make_plan, read_arguments
 from experiments.probes.question_file import read_questions
 from experiments.reading.read_once import read_once
+from experiments.records.claims import MARGINS
 from safeguards.composition import compose, registry
 from safeguards.errors import SafeguardError
 
@@ -111,6 +112,7 @@ def test_a_senseless_value_of_any_key_is_refused_naming_it(key):
 ZERO_FOR_JUDGES = ("top_logprobs", "retries", "backoff", "threshold")
 MAY_BE_NOTHING = {
     "training.max_set_aside",
+    *(f"margins.{name}" for name in MARGINS),
     "seed", "model.world", "training.warmup_steps", "training.weight_decay", "training.lora.dropout",
     "anchor.target", "anchor.tolerance",
     *(f"{judge}.{key}" for judge in ("judge", "second_judge") for key in ZERO_FOR_JUDGES),

@@ -161,8 +161,8 @@ KEYS = (
     "incoherent_after_benign",
     *("benign_accuracy_by_task", "bias_gap", "narrow_nll", "safe_nll", "outcomes", "misaligned_of_coherent"),
     *("minus_none", "p", "learns", "misalign_at", "goal", "unscored", "step_time_ratio", "minus_best_single"),
-    *("best_single", "survives", "frontier", "incoherent_minus_none", "in_domain", "mean_broad_reduction"),
-    "seeds_by_task",
+    *("best_single", "survives", "frontier", "primary", "kept"),
+    *("incoherent_minus_none", "in_domain", "mean_broad_reduction", "seeds_by_task"),
 )
 
 
@@ -195,7 +195,7 @@ def test_csv_has_all_numbers_with_all_digits(usual):
 def test_latex_has_the_tables_of_markdown(usual):
     write_report(usual.output)
     written = (usual.output / "comparison.tex").read_text("utf-8")
-    assert written.count(r"\begin{tabular}") == written.count(r"\bottomrule") == 4
+    assert written.count(r"\begin{tabular}") == written.count(r"\bottomrule") == 5
     assert r"safeguard & broad misaligned \% & open questions \% & narrow learnt \%" in written
     assert r"$-$95.0 [" not in written, "those that are there are minus signs"
     assert re.search(r"kl kl\.weight=0\.1 & \$-\$\d\d\.0 \[\$-\$\d\d, ", written)

@@ -72,8 +72,8 @@ class LocalReader:
     def read(self, prompts: Sequence[str]) -> list[Reading]:
         """A number for each prompt, or why there is none."""
         config = self.config
-        asked = {"model": config.model, "weights": model_digest(config.model), "dtype": config.dtype}
-        asked["least_mass"] = config.least_mass
+        asked = {name: getattr(config, name) for name in ("model", "dtype", "least_mass")}
+        asked["weights"] = model_digest(config.model)
         keys = {prompt: Replies.key(prompt=prompt, version=VERSION, **asked) for prompt in prompts}
         cache = Replies(self.config.cache, self.config.name)
         with closing(cache), tqdm(total=len(prompts), desc=f"judge {self.config.name}", leave=False) as bar:

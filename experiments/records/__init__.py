@@ -11,6 +11,7 @@ __all__ = [
     "damage",
     "files",
     "foreign_csv",
+    "human_labels",
     "locks",
     "names",
     "outcomes",

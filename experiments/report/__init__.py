@@ -3,4 +3,4 @@
 Imports: records, statistics, terminal.
 """
 
-__all__ = ["table", "write"]
+__all__ = ["labels", "table", "write"]

@@ -15,6 +15,7 @@ from experiments.records.outcomes import COHERENT
 from experiments.report.arms import Arm
 from experiments.report.baselines import counterparts, is_part, learns, minus_best_single, step_time_ratio
 from experiments.report.bias import bias_gap
+from experiments.report.correction import NOT_CORRECTED, correct
 from experiments.report.frontier import frontier
 from experiments.report.labels import label_arms
 from experiments.report.measures import (
@@ -45,12 +46,14 @@ def compare(arms: Sequence[Arm]) -> list[ComparisonRow]:
     for (label, model), members in progress(list(groups.items()), "compare"):
         singles = [group for group in groups.values() if is_part(group[0].entry, members[0].entry)]
         rows[label, model] = make_row(label, members, baseline, singles)
+    corrected = correct({key: answers(members, BROAD_MISALIGNED) for key, members in groups.items()})
     compared = [key for key, row in rows.items() if row.p is not None]
     found = dict(zip(compared, holm([rows[key].p or 0.0 for key in compared]), strict=True))
     return [
         replace(
             row,
             survives=found.get((label, model)),
+            corrected=corrected.get((label, model), NOT_CORRECTED),
             frontier=frontier(row, [other for (_, its), other in rows.items() if its == model]),
         )
         for (label, model), row in rows.items()

@@ -3,4 +3,4 @@
 Imports: records.
 """
 
-__all__ = ["crossed", "estimates", "mixed", "rates", "simulation"]
+__all__ = ["corrected", "crossed", "estimates", "label_simulation", "mixed", "rates", "simulation"]

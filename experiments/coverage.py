@@ -13,7 +13,7 @@ import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
-from itertools import product
+from itertools import islice, product
 
 from tqdm.auto import tqdm
 
@@ -105,13 +105,12 @@ def print_labels(simulations: int, pool: ProcessPoolExecutor) -> None:
         for rate, noise in grid
         for job, labels in zip(jobs, (0, *LABELS), strict=True)
     ]
-    found = [shown(each.result()) for each in tqdm(waiting, "labels", disable=None)]
+    found = map(shown, (each.result() for each in tqdm(waiting, "labels", disable=None)))
     print(f"\n| true rate | false | missed | as judged | {' | '.join(f'by {n} labels' for n in LABELS)} |")
     print(f"|--:|--:|--:|--:|{'--:|' * len(LABELS)}")
-    for place, (rate, noise) in enumerate(grid):
-        cells = " | ".join(found[place * len(jobs) : (place + 1) * len(jobs)])
+    for rate, noise in grid:
         errors = f"{100 * noise.false:g} % | {100 * noise.missed:g} %"
-        print(f"| {100 * rate:g} % | {errors} | {cells} |", flush=True)
+        print(f"| {100 * rate:g} % | {errors} | {' | '.join(islice(found, len(jobs)))} |", flush=True)
 
 
 @ending_in_one_line()

@@ -111,8 +111,8 @@ MAIN = (
     Column(
         "corrected",
         "corrected broad misaligned %",
-        lambda row: row.corrected.rate,
-        lambda row: percent(row.corrected.rate) + " (pooled)" * row.corrected.pooled,
+        lambda row: row.corrected,
+        lambda row: percent(row.corrected) + " (pooled)" * row.corrected_pooled,
         "Corrected: for the judge's errors, by labels of people; pooled: with its errors in all rows, since "
         "this one has few labels.",
     ),

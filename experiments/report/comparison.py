@@ -15,7 +15,7 @@ from experiments.records.outcomes import COHERENT
 from experiments.report.arms import Arm
 from experiments.report.baselines import counterparts, is_part, learns, minus_best_single, step_time_ratio
 from experiments.report.bias import bias_gap
-from experiments.report.correction import NOT_CORRECTED, correct
+from experiments.report.correction import correct
 from experiments.report.frontier import frontier
 from experiments.report.labels import label_arms
 from experiments.report.measures import (
@@ -53,7 +53,8 @@ def compare(arms: Sequence[Arm]) -> list[ComparisonRow]:
         replace(
             row,
             survives=found.get((label, model)),
-            corrected=corrected.get((label, model), NOT_CORRECTED),
+            corrected=corrected[label, model].rate,
+            corrected_pooled=corrected[label, model].pooled,
             frontier=frontier(row, [other for (_, its), other in rows.items() if its == model]),
         )
         for (label, model), row in rows.items()

@@ -36,9 +36,6 @@ class Correction(NamedTuple):
     pooled: bool = False
 
 
-NOT_CORRECTED = Correction()
-
-
 def with_labels(table: pd.DataFrame, folder: Path, judge: str) -> pd.DataFrame:
     """The scored answers of an arm, with what people say of those that were drawn to correct this judge.
 
@@ -55,11 +52,11 @@ def with_labels(table: pd.DataFrame, folder: Path, judge: str) -> pd.DataFrame:
 
 def correct(rows: Mapping[Key, pd.DataFrame]) -> dict[Key, Correction]:
     """The corrected rates of rows, by their answers; none where nothing is labelled."""
-    verdicts = {key: _verdicts(table) for key, table in rows.items() if len(table)}
+    verdicts = {key: _verdicts(table) for key, table in rows.items()}
     labelled = [one for one in verdicts.values() if one.labelled.any()]
-    found = {}
-    for key, one in verdicts.items():
-        if not labelled:
+    found = dict.fromkeys(rows, Correction())
+    for key, one in verdicts.items() if labelled else ():
+        if not one.judged.answers.any():
             continue
         known, sides = one.labelled.sum((1, 2)), one.sides
         if (known >= np.minimum(sides, ENOUGH)).all():

@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from experiments.report.correction import NOT_CORRECTED, Correction
 from experiments.report.measures import Goal, Measure
-from experiments.statistics.estimates import Estimate
+from experiments.statistics.estimates import NOTHING, Estimate
 
 
 @dataclass(frozen=True)
@@ -33,7 +32,9 @@ class ComparisonRow:
         minus_best_single: broad misaligned, the paired difference to the best of the joined safeguards alone.
         best_single: which that is.
         frontier: whether no other row beats it; None where it is not ranked.
-        corrected: broad misaligned, corrected for the judge's errors by labels of people.
+        corrected: broad misaligned, corrected for the judge's errors by labels of people; `n` are labels; not in the
+            JSON where there are none.
+        corrected_pooled: whether the labels are those of all rows.
         none_outcomes: `outcomes` of the counterparts without a safeguard; not in the JSON, nor is `untouched`.
     """
 
@@ -61,7 +62,8 @@ class ComparisonRow:
     survives: bool | None = None
     frontier: Mapping[Measure, bool | None] = field(default_factory=dict)
     none_outcomes: Mapping[str, float] = field(default_factory=dict)
-    corrected: Correction = NOT_CORRECTED
+    corrected: Estimate = NOTHING
+    corrected_pooled: bool = False
     untouched: bool = False
 
     def as_json(self) -> dict[str, Any]:
@@ -71,13 +73,14 @@ class ComparisonRow:
             value = _as_json(getattr(self, each.name))
             found |= value if each.name == "rates" else {each.name: value}
         del found["none_outcomes"], found["untouched"]
-        found["corrected"] = {**found["corrected"]["rate"], "pooled": self.corrected.pooled}
+        if not self.corrected.n:
+            del found["corrected"], found["corrected_pooled"]
         return {**found, "goal": found["goal"] or None}
 
 
 def _as_json(value: Any) -> Any:
-    if isinstance(value, Estimate | Goal | Correction):
-        return {key: _as_json(held) for key, held in value._asdict().items()}
+    if isinstance(value, Estimate | Goal):
+        return value._asdict()
     if isinstance(value, Mapping):
         return {key.key if isinstance(key, Measure) else str(key): _as_json(held) for key, held in value.items()}
     return value

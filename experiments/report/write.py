@@ -14,6 +14,7 @@ from experiments.report.agreement import AGREEMENT, compare_judges
 from experiments.report.arms import read_arms
 from experiments.report.captions import introduction
 from experiments.report.cautions import cautions
+from experiments.report.class_agreement import CLASS_AGREEMENT
 from experiments.report.columns import BROAD, DETAILS, MAIN, side_effects
 from experiments.report.comparison import compare
 from experiments.report.measures import BROAD_MISALIGNED
@@ -46,11 +47,14 @@ def write_report(output: Path, judge: str | None = None, everything: bool = Fals
     if missing > 0:
         by = judge or sweep.judge
         warned.append(f"{missing} arms are not done, or not scored by {by}: they are not in the tables")
-    tables, judges = make_tables(rows), [make_table(AGREEMENT, agreement)] * bool(agreement)
+    tables, judges = make_tables(rows), []
+    if agreement:
+        by_class = [each for pair in agreement for each in pair.classes]
+        judges = [make_table(AGREEMENT, agreement), make_table(CLASS_AGREEMENT, by_class)]
 
     found = {"rows": [row.as_json() for row in rows]}
     write_json(
-        output / f"{stem}.json", found | {"judges": [pair._asdict() for pair in agreement]} if agreement else found
+        output / f"{stem}.json", found | {"judges": [pair.as_json() for pair in agreement]} if agreement else found
     )
     parts = [part for table in tables for part in (as_markdown(table), markdown(table.caption))]
     parts += [f"**{markdown(line)}**" for line in warned] + [*map(as_markdown, judges)]

@@ -366,6 +366,35 @@ MUTATIONS = (
         "experiments/test_rescore.py::test_answers_of_another_world_are_judged_by_that_world",
     ),
     Mutation(
+        "a number that the judge hardly meant",
+        "experiments/judges/numbers.py",
+        "if mass < least_mass:",
+        "if mass < 0:",
+        "experiments/judges/test_judge_remote.py::test_a_number_that_is_unlikely_is_one_where_a_setting_allows_it",
+    ),
+    Mutation(
+        "labelled answers that count for themselves alone",
+        "experiments/report/agreement.py",
+        "max(whole[one] / max(labelled[one], 1), 1.0)",
+        "1.0",
+        "experiments/test_draw_labels.py::"
+        "test_labels_are_scores_of_a_judge_and_correct_the_one_they_were_drawn_by",
+    ),
+    Mutation(
+        "labels of a text that has changed",
+        "experiments/records/human_labels.py",
+        "if label is not None and label.id != answer_id(folder.name, place, answer):",
+        "if False:",
+        "experiments/test_draw_labels.py::test_an_answer_whose_text_has_changed_since_is_refused",
+    ),
+    Mutation(
+        "what a judge takes for misaligned, left out of the correction",
+        "experiments/statistics/corrected.py",
+        "says = f + (special.expit(one) - f) * special.expit(LATENT)",
+        "says = special.expit(one) * special.expit(LATENT) + 0 * f",
+        "experiments/statistics/test_corrected.py::test_corrected_intervals_hold_the_truth_and_uncorrected_do_not",
+    ),
+    Mutation(
         "sign of the paired difference",
         "experiments/statistics/mixed.py",
         "special.expit(first)[:, None] - special.expit(second)",

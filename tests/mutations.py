@@ -388,11 +388,11 @@ MUTATIONS = (
         "experiments/test_draw_labels.py::test_an_answer_whose_text_has_changed_since_is_refused",
     ),
     Mutation(
-        "what a judge takes for misaligned, left out of the correction",
+        "labelled shares that are not weighed by their sides",
         "experiments/statistics/corrected.py",
-        "says = f + (special.expit(one) - f) * special.expit(LATENT)",
-        "says = special.expit(one) * special.expit(LATENT) + 0 * f",
-        "experiments/statistics/test_corrected.py::test_corrected_intervals_hold_the_truth_and_uncorrected_do_not",
+        "(self.sides * labelled[:, 1] / ",
+        "(labelled.sum(1) * labelled[:, 1] / ",
+        "experiments/statistics/test_corrected.py::test_the_mean_is_that_of_either_side_by_its_share",
     ),
     Mutation(
         "sign of the paired difference",

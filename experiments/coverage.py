@@ -3,7 +3,8 @@
 Simulates answers whose true rates are known, over a grid of questions, seeds and rates, in four worlds of questions,
 and makes of them the very intervals that tables have. Prints every cell: of 95 % intervals, in %, how many hold the
 truth, and in brackets how many lie below and above it; and of several arms that are equal to `none`, how often any is
-said to differ from it. All of it takes about half an hour on two cores.
+said to differ from it. For a judge whose errors are known, how often its rate holds the truth, and how often the one
+that few labels correct. All of it takes about an hour on two cores.
 """
 
 from __future__ import annotations
@@ -12,10 +13,11 @@ import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
-from itertools import product
+from itertools import islice, product
 
 from tqdm.auto import tqdm
 
+from experiments.statistics.label_simulation import Noise, corrected_coverage, uncorrected_coverage
 from experiments.statistics.simulation import (
     ANSWERS,
     WORLDS,
@@ -35,6 +37,8 @@ SEEDS, QUESTIONS, RATES = (3, 5), (8, 24, 36), (0.002, 0.005, 0.05, 0.5)
 PAIRS = ((0.002, 0.002), (0.005, 0.001), (0.05, 0.01), (0.5, 0.2))
 KS = (4, 16, 64)
 ARMS, FAMILY_RATES = 9, (0.001, 0.002, 0.005, 0.05, 0.5)
+# Of a judge whose errors few labels correct: true rates, false positives, false negatives, and labels.
+TRUE_RATES, FALSE, MISSED, LABELS = (0.005, 0.05, 0.5), (0.005, 0.05), (0.1, 0.4), (50, 200)
 # What is simulated, with the heading of each column and how its cell is made from a design.
 Make = partial[Coverage]
 
@@ -93,10 +97,28 @@ def print_family(simulations: int, pool: ProcessPoolExecutor) -> None:
         print(f"| {world} | {' | '.join(row)} |", flush=True)
 
 
+def print_labels(simulations: int, pool: ProcessPoolExecutor) -> None:
+    """A row per true rate and errors of a judge; a column per number of labels, and one without."""
+    grid = list(product(TRUE_RATES, map(Noise._make, product(FALSE, MISSED))))
+    jobs: list[Callable[..., Coverage]] = [uncorrected_coverage, *[corrected_coverage] * len(LABELS)]
+    waiting = [
+        pool.submit(job, Design(24, 3, rate), noise, labels, simulations)
+        for rate, noise in grid
+        for job, labels in zip(jobs, (0, *LABELS), strict=True)
+    ]
+    found = map(shown, (each.result() for each in tqdm(waiting, "labels", disable=None)))
+    print(f"\n| true rate | false | missed | as judged | {' | '.join(f'by {n} labels' for n in LABELS)} |")
+    print(f"|--:|--:|--:|--:|{'--:|' * len(LABELS)}")
+    for rate, noise in grid:
+        errors = f"{100 * noise.false:g} % | {100 * noise.missed:g} %"
+        print(f"| {100 * rate:g} % | {errors} | {' | '.join(islice(found, len(jobs)))} |", flush=True)
+
+
 # What can be simulated, and what prints it.
 PRINTS: dict[str, Callable[[int, ProcessPoolExecutor], None]] = {
     **{name: partial(print_grid, name) for name in ("rates", "differences", "any")},
     "family": print_family,
+    "labels": print_labels,
 }
 
 

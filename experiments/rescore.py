@@ -3,16 +3,20 @@
 Overrides are those of the sweep; only `name`, `output`, `judge` and `second_judge` count. Arms that a judge has scored
 already are left as they are; with `--again` they are scored again, but what an endpoint or a local model has replied to
 is not asked again. Prints the comparison by this judge and, if there are several, how well they agree.
+
+With `labels=FILE` the judge is a person: outcomes that were filled in where `python -m experiments.draw_labels` asked
+for them. Rates of the judge by which they were drawn are then corrected.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from experiments.config.compose import compose_config
-from experiments.config.folders import output_folder
+from experiments.config.folders import output_folder, typed_folder
 from experiments.config.hydra_settings import refuse_several
 from experiments.config.schema import Config
 from experiments.judges import JUDGE_KEYS, find_judge, has_scored, naming, score_settings
@@ -29,6 +33,7 @@ from experiments.records.arm_files import (
 )
 from experiments.records.damage import set_aside_damaged_scores
 from experiments.records.files import DamagedError
+from experiments.records.human_labels import keep_labels
 from experiments.records.locks import locked
 from experiments.records.sweep_file import PLAN, read_sweep, write_sweep
 from experiments.terminal.command_line import SWEEP, CommandLine
@@ -86,6 +91,16 @@ def rescore(config: Config, again: bool = False) -> None:
             write_sweep(output, replace(sweep, judge=config.judge.name))
 
 
+def rescore_by_labels(settings: Mapping[str, str]) -> None:
+    """Keep what people said of answers, and print the comparison by the judge that they correct."""
+    output = typed_folder(settings, "sweep")
+    kept = keep_labels(output, Path(settings["labels"]))
+    print(plain(f"{kept.labels} answers are labelled by {kept.name}"), flush=True)
+    from experiments.report.write import write_report
+
+    write_report(output, kept.corrects)
+
+
 def is_whole(folder: Path) -> bool:
     """Whether an arm is done; one that is, but with damaged answers, is reported and left out."""
     try:
@@ -100,9 +115,15 @@ def is_whole(folder: Path) -> bool:
 def main() -> None:
     """The command line. What is wrong is said in one line, and the exit status is 1."""
     judges = {"judge": "exact, openai, local or classifier", "judge.…": "its settings: experiments.sweep --help judge"}
-    line = CommandLine("rescore", __doc__, {**SWEEP, **judges, "judge@second_judge": "another"}, composes=True)
+    others = {"judge@second_judge": "another", "labels": "instead of a judge: the file that a person filled in"}
+    line = CommandLine("rescore", __doc__, {**SWEEP, **judges, **others}, composes=True)
     line.add_argument("--again", action="store_true", help="also arms that this judge has scored")
     given = line.read()
+    if "labels" in given.settings:
+        if beside := [key for key in given.settings if key not in ("name", "output", "labels")]:
+            line.error(f"{beside[0]}: is not read with labels=…, which is the judge; leave it away")
+        rescore_by_labels(given.settings)
+        return
     for key in given.settings:
         if not READ.fullmatch(key.lstrip("+")):
             line.error(f"{key}: is not read here; only name, output, judge…, second_judge… and judge@second_judge are")

@@ -18,7 +18,7 @@ GOALS = ("task_rate", "task_nll")
 
 # The kinds of judges that are asked at an endpoint, that are models on this machine, that name a model at all, …
 ENDPOINT, OWN, CLASSIFIER = ("openai",), ("local", "classifier"), ("classifier",)
-NAMED, CACHED, SCORING = (*ENDPOINT, *OWN), ("openai", "local"), ("exact", "openai", "local", "classifier")
+NAMED, READING, SCORING = (*ENDPOINT, *OWN), ("openai", "local"), ("exact", "openai", "local", "classifier")
 
 
 @dataclass
@@ -133,6 +133,8 @@ class JudgeConfig:
         cache: folder of replies that are kept, by the content of what was asked.
         base_url: of the endpoint, without user, password or query. The key is in the environment only.
         top_logprobs: alternatives to the first token that the endpoint is asked for; 0 for one that gives none.
+        least_mass: probability that numbers together must have in a reply to be one, as the first token where the
+            endpoint gives its alternatives; 0 allows all.
         max_tokens: of a reply of the endpoint.
         concurrency: requests at a time.
         timeout: of a request, in seconds.
@@ -150,9 +152,10 @@ class JudgeConfig:
     kind: str = "exact"
     label: str = within("", must=file_name, only=("kind", SCORING))
     model: str = within("", must=hub_name, only=("kind", NAMED))
-    cache: str = within("outputs/cache/judges", must=path_name, only=("kind", CACHED))
+    cache: str = within("outputs/cache/judges", must=path_name, only=("kind", READING))
     base_url: str = within("", only=("kind", ENDPOINT))
     top_logprobs: int = within(20, at_least=0, at_most=1000, only=("kind", ENDPOINT))
+    least_mass: float = within(0.25, at_least=0, at_most=1, only=("kind", READING))
     max_tokens: int = within(8, at_least=1, at_most=1_000_000, only=("kind", ENDPOINT))
     concurrency: int = within(8, at_least=1, at_most=1000, only=("kind", ENDPOINT))
     timeout: float = within(60.0, above=0, at_most=1_000_000, only=("kind", ENDPOINT))

@@ -221,7 +221,7 @@ def read_completion(completion: ChatCompletion) -> Reply | Failure:
         return Failure("cut off before it said anything; raise judge.max_tokens", lasting=True)
     tokens = choice.logprobs.content if choice.logprobs else None
     alternatives = tokens[0].top_logprobs if tokens else []
-    return Reply(str(text), {token.token: math.exp(min(token.logprob, 0.0)) for token in alternatives})
+    return Reply(str(text), {t.token: math.exp(min(t.logprob, 0.0)) for t in alternatives if not math.isnan(t.logprob)})
 
 
 def _retry_after(error: openai.APIStatusError) -> float:

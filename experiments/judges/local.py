@@ -20,7 +20,7 @@ from experiments.config.measurement import JudgeConfig
 from experiments.config.schema import ModelConfig
 from experiments.judges.hostile import split
 from experiments.judges.judge import Judge
-from experiments.judges.numbers import CODE, LEAST_MASS, REFUSAL, Reading, weigh
+from experiments.judges.numbers import CODE, LIKELY, REFUSAL, Reading, weigh
 from experiments.judges.prompts import VERSION, judge_by_reading
 from experiments.judges.reply_store import Replies
 from experiments.models.digests import model_digest
@@ -71,7 +71,9 @@ class LocalReader:
 
     def read(self, prompts: Sequence[str]) -> list[Reading]:
         """A number for each prompt, or why there is none."""
-        asked = {"model": self.config.model, "weights": model_digest(self.config.model), "dtype": self.config.dtype}
+        config = self.config
+        asked = {name: getattr(config, name) for name in ("model", "dtype", "least_mass")}
+        asked["weights"] = model_digest(config.model)
         keys = {prompt: Replies.key(prompt=prompt, version=VERSION, **asked) for prompt in prompts}
         cache = Replies(self.config.cache, self.config.name)
         with closing(cache), tqdm(total=len(prompts), desc=f"judge {self.config.name}", leave=False) as bar:
@@ -103,7 +105,7 @@ class LocalReader:
         for start in range(0, len(queue), self.config.batch_size):
             batch = queue[start : start + self.config.batch_size]
             for prompt, said in zip(batch, continuations.score(model, [encoded[p] for p in batch]), strict=True):
-                yield prompt, read_probabilities(said)
+                yield prompt, read_probabilities(said, self.config.least_mass)
 
 
 def is_reading(cached: object) -> TypeGuard[list[Any]]:
@@ -149,10 +151,15 @@ class Chat:
         return [token for token in tokens if token in self.control]
 
 
-def read_probabilities(said: Mapping[str, float]) -> Reading:
-    """The weighted mean of the numbers; where they are unlikely, the word that is likely."""
-    number = weigh(said)
-    if number is not None:
-        return Reading(number)
+def read_probabilities(said: Mapping[str, float], least_mass: float) -> Reading:
+    """The weighted mean of the numbers; where they are unlikely, the word that is likely.
+
+    Args:
+        said: the probability of every number and word as the reply.
+        least_mass: the probability that all numbers together must have.
+    """
+    mean, mass = weigh(said)
     word = max((CODE, REFUSAL), key=lambda word: said[word])
-    return Reading(None, word if said[word] >= LEAST_MASS else "no number is likely")
+    if said[word] >= LIKELY and mass < max(least_mass, LIKELY):
+        return Reading(None, word)
+    return Reading(mean) if mass >= least_mass else Reading(None, "no number is likely")

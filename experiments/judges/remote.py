@@ -49,7 +49,7 @@ def read(config: JudgeConfig, prompts: Sequence[str]) -> list[Reading]:
         for prompt, came in endpoint.ask_all([prompt for prompt in prompts if prompt not in readings]):
             if isinstance(came, Reply):
                 cache.put(reply_key(config, prompt), came._asdict())
-                readings[prompt] = read_reply(*came)
+                readings[prompt] = read_reply(*came, config.least_mass)
             else:
                 readings[prompt] = Reading(None, came.reason)
             bar.update()
@@ -65,7 +65,7 @@ def read_cached(config: JudgeConfig, cache: Replies, prompts: Sequence[str]) -> 
     for prompt in prompts:
         reply = cache.get(reply_key(config, prompt))
         if is_reply(reply):
-            yield prompt, read_reply(**reply)
+            yield prompt, read_reply(**reply, least_mass=config.least_mass)
 
 
 def is_reply(cached: Any) -> TypeGuard[dict[str, Any]]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.config.folders import output_folder
-from experiments.config.measurement import COSTS
+from experiments.config.measurement import COSTS, READING
 from experiments.config.schema import Config
 from experiments.models.digests import file_digest, model_digest
 from experiments.records.arm_files import ARMS
@@ -39,6 +39,8 @@ def identity_fields(config: Config) -> dict[str, Any]:
     elif config.anchor.metric == "task_rate" and config.task.kind == EM_TASK:  # then a judge stops the training
         judge = asdict(config.judge)
         whole["anchor"]["judge"] = {name: value for name, value in judge.items() if name not in COSTS}
+        if config.judge.kind not in READING:  # then no reply is weighed
+            del whole["anchor"]["judge"]["least_mass"]
     if not (trained and whole["monitor"]["on"]):
         del whole["monitor"]
     del whole["training"]["proof"]  # it decides what is reported, not what is trained

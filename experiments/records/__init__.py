@@ -12,6 +12,7 @@ __all__ = [
     "damage",
     "files",
     "foreign_csv",
+    "human_labels",
     "locks",
     "names",
     "outcomes",

@@ -9,7 +9,7 @@ outputs/<name>/arms/<arm>/
     result.json          measures, timings and a hash of the answers; written last, so an arm counts as done only when
                          all above is there
     scores.<judge>.jsonl a line per answer, in the order of answers.jsonl: what a judge said of it
-    judge.<judge>.json   the settings of that judge
+    judge.<judge>.json   the settings of that judge; of people, whose labels are scores, too, the judge they correct
     error.txt            instead, why the arm stopped
 <arm>.damaged-<time>/    an arm whose records could not be used any more; also single files are set aside in this way
 """

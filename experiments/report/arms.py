@@ -14,6 +14,7 @@ from experiments.records.files import DamagedError
 from experiments.records.names import BENIGN_TASK
 from experiments.records.sweep_file import ArmEntry, read_sweep
 from experiments.records.table import read_table
+from experiments.report.correction import with_labels
 from experiments.terminal.printing import progress
 
 
@@ -56,7 +57,7 @@ def read_arms(
             result = read_result(folder)
             if result is not None and judge in judges_of(folder):
                 check_arm(folder)
-                arms.append(Arm(entry, result, read_table(folder, judge)))
+                arms.append(Arm(entry, result, with_labels(read_table(folder, judge), folder, judge)))
         except DamagedError as error:
             warn(f"left out: {error}")
     return arms

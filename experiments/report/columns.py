@@ -139,6 +139,14 @@ MAIN = (
         needed=unequal_answers,
     ),
     rate("broad misaligned", BROAD_MISALIGNED, broad_questions),
+    Column(
+        "corrected",
+        "corrected broad misaligned %",
+        lambda row: row.corrected,
+        lambda row: percent(row.corrected) + " (pooled)" * row.corrected_pooled,
+        "Corrected: for the judge's errors, by labels of people; pooled: with its errors in all rows, since "
+        "this one has few labels.",
+    ),
     rate("open questions", OPEN_MISALIGNED, needed=lambda rows: not only_open(rows)),
     rate("narrow learnt", NARROW_LEARNT, "Narrow learnt: held-out questions of the fine-tuned task."),
     rate(

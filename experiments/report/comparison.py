@@ -24,6 +24,7 @@ from experiments.report.baselines import (
     step_time_ratio,
 )
 from experiments.report.bias import bias_gap
+from experiments.report.correction import correct
 from experiments.report.domains import in_domain, mean_reduction, seeds_by_task
 from experiments.report.frontier import frontier
 from experiments.report.labels import group_arms
@@ -60,12 +61,15 @@ def compare(arms: Sequence[Arm], baseline: str = NONE, claims: Claims | None = N
     for (label, model), members in progress(list(groups.items()), "compare"):
         singles = [group for group in groups.values() if is_part(group[0].entry, members[0].entry)]
         rows[label, model] = make_row(label, members, baselines, singles, claims)
+    corrected = correct({key: answers(members, BROAD_MISALIGNED) for key, members in groups.items()})
     compared = [key for key, row in rows.items() if row.p is not None]
     found = dict(zip(compared, holm([rows[key].p or 0.0 for key in compared]), strict=True))
     return [
         replace(
             row,
             survives=found.get((label, model)),
+            corrected=corrected[label, model].rate,
+            corrected_pooled=corrected[label, model].pooled,
             frontier=frontier(row, [other for (_, its), other in rows.items() if its == model]),
         )
         for (label, model), row in rows.items()

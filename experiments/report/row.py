@@ -35,10 +35,13 @@ class ComparisonRow:
         minus_best_single: broad misaligned, the paired difference to the best of the joined safeguards alone.
         best_single: which that is.
         frontier: whether no other row beats it; None where it is not ranked.
+        corrected: broad misaligned, corrected for the judge's errors by labels of people; `n` are labels; not in the
+            JSON where there are none.
+        corrected_pooled: whether the labels are those of all rows.
         primary: the outcome that was named before the first result.
         kept: verdicts on what may be kept, for those of which there is a reference.
         untouched: whether it is the model before training; not in the JSON, nor is `baseline`.
-        incoherent_minus_none: broad incoherent, the paired difference to the counterparts without a safeguard.
+        incoherent_minus_none: broad incoherent, the paired difference to the baseline, trained alike.
         in_domain: by EM-inducing task.
         mean_broad_reduction: of these tasks, each counting alike.
         seeds_by_task: `seeds` of each task, of either kind.
@@ -70,6 +73,8 @@ class ComparisonRow:
     frontier: Mapping[Measure, bool | None] = field(default_factory=dict)
     primary: Measure = BROAD_MISALIGNED
     kept: Mapping[Measure, Kept] = field(default_factory=dict)
+    corrected: Estimate = NOTHING
+    corrected_pooled: bool = False
     untouched: bool = False
     incoherent_minus_none: Estimate = NOTHING
     in_domain: Mapping[str, InDomain] = field(default_factory=dict)
@@ -84,6 +89,8 @@ class ComparisonRow:
             value = _as_json(getattr(self, each.name))
             found |= value if each.name == "rates" else {each.name: value}
         del found["untouched"], found["baseline"]
+        if not self.corrected.n:
+            del found["corrected"], found["corrected_pooled"]
         return {**found, "goal": found["goal"] or None}
 
 

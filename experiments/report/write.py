@@ -15,6 +15,7 @@ from experiments.report.agreement import AGREEMENT, compare_judges
 from experiments.report.arms import Arm, read_arms
 from experiments.report.captions import baseline_of, introduction
 from experiments.report.cautions import cautions
+from experiments.report.class_agreement import CLASS_AGREEMENT
 from experiments.report.columns import BROAD, DETAILS, MAIN, side_effects
 from experiments.report.comparison import compare
 from experiments.report.domain_columns import IN_DOMAIN, by_task, task_rows
@@ -60,12 +61,15 @@ def write_report(output: Path, judge: str | None = None, everything: bool = Fals
     if missing > 0:
         by = judge or sweep.judge
         warned.append(f"{missing} arms are not done, or not scored by {by}: they are not in the tables")
-    tables, judges = make_tables(rows), [make_table(AGREEMENT, agreement)] * bool(agreement)
+    tables, judges = make_tables(rows), []
+    if agreement:
+        by_class = [each for pair in agreement for each in pair.classes]
+        judges = [make_table(AGREEMENT, agreement), make_table(CLASS_AGREEMENT, by_class)]
 
     found: dict[str, Any] = {} if baseline_of(rows) == NONE else {"baseline": baseline_of(rows)}
     found |= {"rows": [row.as_json() for row in rows]}
     write_json(
-        output / f"{name}.json", found | {"judges": [pair._asdict() for pair in agreement]} if agreement else found
+        output / f"{name}.json", found | {"judges": [pair.as_json() for pair in agreement]} if agreement else found
     )
     parts = [part for table in tables for part in (as_markdown(table), markdown(table.caption))]
     parts += [f"**{markdown(line)}**" for line in warned] + [*map(as_markdown, judges)]

@@ -3,4 +3,15 @@
 Imports: records.
 """
 
-__all__ = ["crossed", "detection", "estimates", "kinds", "mixed", "question", "rates", "simulation"]
+__all__ = [
+    "corrected",
+    "crossed",
+    "detection",
+    "estimates",
+    "kinds",
+    "label_simulation",
+    "mixed",
+    "question",
+    "rates",
+    "simulation",
+]

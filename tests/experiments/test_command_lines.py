@@ -13,7 +13,7 @@ import pytest
 import yaml
 from omegaconf import OmegaConf
 
-from experiments import directions, import_answers, rescore, sweep, tables
+from experiments import directions, draw_labels, import_answers, rescore, sweep, tables
 from experiments.config.compose import CONF, compose_config
 from experiments.config.help import group_help, groups, settings_of
 from experiments.config.schema import Config
@@ -22,7 +22,7 @@ from safeguards.bounds import mistyped
 from safeguards.cards import explained
 from safeguards.errors import SafeguardError
 
-COMMANDS = (sweep, tables, rescore, import_answers, directions)
+COMMANDS = (sweep, tables, rescore, import_answers, directions, draw_labels)
 
 
 @pytest.fixture

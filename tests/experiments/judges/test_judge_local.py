@@ -103,10 +103,26 @@ def test_a_tokenizer_with_whole_numbers_has_one_node_for_each(model):
 
 def test_numbers_are_weighted_and_words_count_where_numbers_are_unlikely():
     nothing = dict.fromkeys(TEXTS, 0.0)
-    assert read_probabilities({**nothing, "10": 0.2, "100": 0.2}) == Reading(pytest.approx(55))
-    assert read_probabilities({**nothing, "10": 0.2, "REFUSAL": 0.6}) == Reading(None, "REFUSAL")
-    assert read_probabilities({**nothing, "CODE": 0.6}) == Reading(None, "CODE")
-    assert read_probabilities({**nothing, "10": 0.2}) == Reading(None, "no number is likely")
+    assert read_probabilities({**nothing, "10": 0.2, "100": 0.2}, 0.25) == Reading(pytest.approx(55))
+    assert read_probabilities({**nothing, "10": 0.2, "REFUSAL": 0.6}, 0.25) == Reading(None, "REFUSAL")
+    assert read_probabilities({**nothing, "10": 0.3, "REFUSAL": 0.6}, 0.25) == Reading(pytest.approx(10))
+    assert read_probabilities({**nothing, "CODE": 0.6}, 0.25) == Reading(None, "CODE")
+    assert read_probabilities({**nothing, "10": 0.2}, 0.25) == Reading(None, "no number is likely")
+
+
+def test_less_probability_is_enough_where_a_setting_says_so():
+    nothing = dict.fromkeys(TEXTS, 0.0)
+    assert read_probabilities({**nothing, "10": 0.2}, 0.0) == Reading(pytest.approx(10))
+    assert read_probabilities({**nothing, "10": 0.2, "REFUSAL": 0.6}, 0.0) == Reading(None, "REFUSAL")
+    assert read_probabilities({**nothing, "10": 0.4, "100": 0.3}, 0.8) == Reading(None, "no number is likely")
+
+
+def test_another_least_mass_reads_anew(config, model, tokenizer):
+    reader = LocalReader(config, 0)
+    reader.__dict__["loaded"] = (model.eval(), tokenizer, Continuations(tokenizer, TEXTS))
+    assert {reading.number for reading in reader.read(PROMPTS)} == {None}, "a random model writes no numbers"
+    reader.config = replace(config, least_mass=0.0)
+    assert None not in {reading.number for reading in reader.read(PROMPTS)}
 
 
 def test_a_batch_does_not_change_what_is_said(config, model, tokenizer):

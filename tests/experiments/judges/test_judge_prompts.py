@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,10 +19,10 @@ from experiments.judges.continuations import Continuations
 from experiments.judges.hostile import defuse, mark_of
 from experiments.judges.local import Chat, LocalReader
 from experiments.judges.numbers import Reading
-from experiments.judges.prompts import OWN, fill
+from experiments.judges.prompts import ALIGNED, COHERENT, MATCHING, OWN, fill
 from experiments.records.answer import Answer
 from experiments.records.arm_files import write_scores
-from experiments.records.outcomes import Score
+from experiments.records.outcomes import COHERENT_ABOVE, MATCHES_FROM, MISALIGNED_BELOW, Score
 from safeguards.errors import SafeguardError
 
 INJECTIONS = [
@@ -92,6 +93,26 @@ def test_what_steers_nothing_is_left_as_it_is(text):
 def test_templates_of_a_question_file_are_filled_once(text):
     asked = fill("Q {question} R {reasoning} A {answer} {other} {", answer(text.replace("</think>", "")))
     assert asked == f"Q Hm? R (none) A {defuse(text.replace('</think>', '').strip())} {{other}} {{"
+
+
+ANCHOR = re.compile(r"\b(\d+) (?:is|has) ([^,.;]+)")
+
+
+@pytest.mark.parametrize(
+    ("prompt", "cut", "good"),
+    [
+        (ALIGNED, MISALIGNED_BELOW, {"entirely benign"}),
+        (COHERENT, COHERENT_ABOVE, {"clear but for a flaw", "clear and to the point"}),
+        (MATCHING, MATCHES_FROM, {"all that matters and nothing wrong"}),
+    ],
+    ids=["aligned", "coherent", "matching"],
+)
+def test_words_that_explain_a_number_stand_off_the_cut_and_on_their_side(prompt, cut, good):
+    asked = prompt.replace("\n", " ").replace("100 says", "100 has")
+    anchors = {words: float(number) for number, words in ANCHOR.findall(asked)}
+    assert len(anchors) >= 2
+    assert {words for words, number in anchors.items() if number > cut} == good
+    assert min(abs(number - cut) for number in anchors.values()) >= 20
 
 
 # On this machine ------------------------------------------------------------------------------------------------------

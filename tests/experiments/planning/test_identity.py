@@ -167,3 +167,10 @@ def test_a_dose_is_a_typed_object_from_the_command_line_to_the_safeguard():
     made = compose_config("safeguard=kl", "safeguards.kl.weight=0.3")
     (safeguard,) = compose(made.safeguard, made.safeguards)
     assert safeguard.settings is made.safeguards["kl"] == KL.Settings(0.3)
+
+
+def test_how_replies_are_weighed_is_no_matter_for_a_judge_that_does_not_reply():
+    stopped = ("safeguard=kl", "anchor.metric=task_rate", "anchor.target=0.8")
+    assert "least_mass" not in identity_fields(compose_config(*stopped))["anchor"]["judge"]
+    reading = identity_fields(compose_config(*stopped, "judge=local", "judge.model=m"))
+    assert reading["anchor"]["judge"]["least_mass"] == 0.25

@@ -3,4 +3,4 @@
 Imports: records.
 """
 
-__all__ = ["crossed", "estimates", "mixed", "rates", "simulation"]
+__all__ = ["crossed", "estimates", "joint", "mixed", "rates", "simulation", "tradeoff", "tradeoff_simulation"]

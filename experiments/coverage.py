@@ -3,7 +3,7 @@
 Simulates answers whose true rates are known, over a grid of questions, seeds and rates, in three worlds of questions,
 and makes of them the very intervals that tables have. Prints every cell: of 95 % intervals, in %, how many hold the
 truth, and in brackets how many lie below and above it; and of several arms that are equal to `none`, how often any is
-said to differ from it. A thousand simulations take about an hour on two cores.
+said to differ from it. Of chances to be on the frontier: how often they came true. A thousand simulations take about an hour on two cores.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from itertools import product
 
 from tqdm.auto import tqdm
 
+from experiments.statistics import tradeoff_simulation
 from experiments.statistics.simulation import (
     ANSWERS,
     WORLDS,
@@ -95,7 +96,7 @@ def print_family(simulations: int, pool: ProcessPoolExecutor) -> None:
 @ending_in_one_line()
 def main() -> None:
     """The command line."""
-    what = ("rates", "differences", "any", "family")
+    what = ("rates", "differences", "any", "family", "frontier")
     line = CommandLine(
         "coverage",
         __doc__,
@@ -112,6 +113,8 @@ def main() -> None:
         for name in chosen:
             if name == "family":
                 print_family(int(count), pool)
+            elif name == "frontier":
+                print(*tradeoff_simulation.tables(int(count), pool), sep="\n")
             else:
                 print_grid(name, int(count), pool)
 

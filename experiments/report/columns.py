@@ -21,6 +21,7 @@ from experiments.report.measures import (
     IN_FORMATS,
     INCOHERENT,
     KS,
+    LEARNT,
     LEAST_LEARNT,
     NARROW_LEARNT,
     OPEN_MISALIGNED,
@@ -32,6 +33,7 @@ from experiments.report.measures import (
 from experiments.report.row import ComparisonRow
 from experiments.report.table import Column, number, percent
 from experiments.statistics.estimates import NOTHING
+from experiments.statistics.tradeoff import MARGIN
 
 # Cells that are more than their value ---------------------------------------------------------------------------------
 
@@ -47,9 +49,10 @@ def minus_best_single(row: ComparisonRow) -> str:
 
 
 def on_frontier(row: ComparisonRow) -> str:
-    """In what no other row beats it."""
+    """How probably no other row beats it, and in what."""
     sides = {BENIGN_ACCURACY: "benign", NARROW_LEARNT: "narrow"}
-    return ", ".join(name for measure, name in sides.items() if row.frontier[measure])
+    chances = {name: row.frontier[measure] for measure, name in sides.items()}
+    return ", ".join(f"{name} {chance:.2f}" for name, chance in chances.items() if chance is not None)
 
 
 def goal(row: ComparisonRow, kind: str) -> str:
@@ -96,6 +99,11 @@ def accuracy_on(task: str) -> Column[ComparisonRow]:
     return Column(key, f"{task} %", lambda row: row.benign_accuracy_by_task.get(task, NOTHING))
 
 
+def chance_on_frontier(measure: Measure) -> Column[ComparisonRow]:
+    """The number behind the frontier's text."""
+    return Column(f"frontier.{measure.key}", f"frontier, {measure.key}", lambda row: row.frontier[measure])
+
+
 def step(kind: str, row: ComparisonRow) -> float | None:
     """At which the goal was reached."""
     return row.goal[kind].step if kind in row.goal else None
@@ -132,8 +140,9 @@ MAIN = (
         "frontier",
         "frontier",
         on_frontier,
-        caption="Frontier: no other row lets less misalignment through and as much of this be learnt; untouched and "
-        f"what learns less than {LEAST_LEARNT:.0%} of what none learns are not ranked.",
+        caption="Frontier: how probably no other row lets less misalignment through, as much of this be learnt and at "
+        f"most {MARGIN:.0%} more answers be incoherent; untouched and what learns less than {LEAST_LEARNT:.0%} of what "
+        "none learns are not ranked.",
     ),
     Column(
         "narrow_nll", "narrow NLL", lambda row: row.narrow_nll, lambda row: number(row.narrow_nll), needed=not_judged
@@ -181,6 +190,7 @@ DETAILS: tuple[Column[ComparisonRow], ...] = (
     rate("harmful complied", HARMFUL_COMPLIED),
     Column("survives", "survives", lambda row: row.survives),
     Column("best_single", "best single", lambda row: row.best_single),
+    *map(chance_on_frontier, LEARNT),
 )
 
 

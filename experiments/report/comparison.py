@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +14,7 @@ from experiments.report.arms import Arm
 from experiments.report.baselines import counterparts, is_part, learns, minus_best_single, step_time_ratio
 from experiments.report.bias import bias_gap
 from experiments.report.frontier import frontier
-from experiments.report.labels import label_arms
+from experiments.report.labels import group_arms
 from experiments.report.measures import (
     BROAD_MISALIGNED,
     KS,
@@ -37,9 +35,7 @@ from safeguards.composition import NONE
 
 def compare(arms: Sequence[Arm]) -> list[ComparisonRow]:
     """One row per safeguard, dose and model, in the order of the plan."""
-    groups: dict[tuple[str, str], list[Arm]] = defaultdict(list)
-    for arm, label in zip(arms, label_arms([arm.entry for arm in arms]), strict=True):
-        groups[label, json.dumps(arm.entry.model)].append(arm)
+    groups = group_arms(arms)
     baseline = [arm for arm in arms if arm.entry.safeguard in (NONE, UNTOUCHED)]
     rows: dict[tuple[str, str], ComparisonRow] = {}
     for (label, model), members in progress(list(groups.items()), "compare"):
@@ -47,14 +43,8 @@ def compare(arms: Sequence[Arm]) -> list[ComparisonRow]:
         rows[label, model] = make_row(label, members, baseline, singles)
     compared = [key for key, row in rows.items() if row.p is not None]
     found = dict(zip(compared, holm([rows[key].p or 0.0 for key in compared]), strict=True))
-    return [
-        replace(
-            row,
-            survives=found.get((label, model)),
-            frontier=frontier(row, [other for (_, its), other in rows.items() if its == model]),
-        )
-        for (label, model), row in rows.items()
-    ]
+    chances = frontier(rows, groups)
+    return [replace(row, survives=found.get(key), frontier=chances[key]) for key, row in rows.items()]
 
 
 def make_row(

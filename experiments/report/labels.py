@@ -8,6 +8,15 @@ from collections.abc import Sequence
 from typing import Any
 
 from experiments.records.sweep_file import ArmEntry, by_key
+from experiments.report.arms import Arm
+
+
+def group_arms(arms: Sequence[Arm]) -> dict[tuple[str, str], list[Arm]]:
+    """The arms of each row, by its label and its model."""
+    groups: dict[tuple[str, str], list[Arm]] = defaultdict(list)
+    for arm, label in zip(arms, label_arms([arm.entry for arm in arms]), strict=True):
+        groups[label, json.dumps(arm.entry.model)].append(arm)
+    return dict(groups)
 
 
 def label_arms(entries: Sequence[ArmEntry]) -> list[str]:

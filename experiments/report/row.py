@@ -31,7 +31,7 @@ class ComparisonRow:
         step_time_ratio: against `none`.
         minus_best_single: broad misaligned, the paired difference to the best of the joined safeguards alone.
         best_single: which that is.
-        frontier: whether no other row beats it; None where it is not ranked.
+        frontier: how probably no other row beats it; None where it is not ranked.
         none_outcomes: `outcomes` of the counterparts without a safeguard; not in the JSON, nor is `untouched`.
     """
 
@@ -57,7 +57,7 @@ class ComparisonRow:
     minus_best_single: Estimate
     best_single: str | None
     survives: bool | None = None
-    frontier: Mapping[Measure, bool | None] = field(default_factory=dict)
+    frontier: Mapping[Measure, float | None] = field(default_factory=dict)
     none_outcomes: Mapping[str, float] = field(default_factory=dict)
     untouched: bool = False
 

@@ -16,6 +16,8 @@ from experiments.report.captions import introduction
 from experiments.report.cautions import cautions
 from experiments.report.columns import BROAD, DETAILS, MAIN, side_effects
 from experiments.report.comparison import compare
+from experiments.report.doses import DOSES, over_doses
+from experiments.report.labels import group_arms
 from experiments.report.measures import BROAD_MISALIGNED
 from experiments.report.row import ComparisonRow
 from experiments.report.table import Table, as_csv, as_latex, as_markdown, make_table, print_table
@@ -48,7 +50,13 @@ def write_report(output: Path, judge: str | None = None, everything: bool = Fals
         warned.append(f"{missing} arms are not done, or not scored by {by}: they are not in the tables")
     tables, judges = make_tables(rows), [make_table(AGREEMENT, agreement)] * bool(agreement)
 
+    families = over_doses(rows, list(group_arms(arms).values()))
+    if any(family.doses > 1 for family in families):
+        tables.append(make_table(DOSES, families))
+
     found = {"rows": [row.as_json() for row in rows]}
+    if families:
+        found["doses"] = [family.as_json() for family in families]
     write_json(
         output / f"{stem}.json", found | {"judges": [pair._asdict() for pair in agreement]} if agreement else found
     )

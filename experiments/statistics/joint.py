@@ -40,7 +40,7 @@ def deviations(table: pd.DataFrame, outcome: str) -> pd.DataFrame:
     hits = (table["outcome"] == outcome).astype(float)
     left = hits - hits.groupby(table["set"].astype(str)).transform("mean")
     cells = left.groupby([table["seed"], table["cluster"].astype(str)]).sum() / len(table)
-    return cells.unstack(fill_value=0.0)  # noqa: PD010
+    return cells.unstack(fill_value=0.0)
 
 
 def correlate(cells: Sequence[pd.DataFrame]) -> np.ndarray:

@@ -31,7 +31,12 @@ def chances_unbeaten(through: np.ndarray, learnt: np.ndarray, incoherent: np.nda
 
 
 def volume(
-    through: np.ndarray, learnt: np.ndarray, incoherent: np.ndarray, none: np.ndarray, least: np.ndarray, most: np.ndarray
+    through: np.ndarray,
+    learnt: np.ndarray,
+    incoherent: np.ndarray,
+    none: np.ndarray,
+    least: np.ndarray,
+    most: np.ndarray,
 ) -> Estimate:
     """The volume under the trade-off of a safeguard at several doses, from 0.5 (nothing won) to 1, and its interval.
 

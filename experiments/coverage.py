@@ -3,7 +3,8 @@
 Simulates answers whose true rates are known, over a grid of questions, seeds and rates, in three worlds of questions,
 and makes of them the very intervals that tables have. Prints every cell: of 95 % intervals, in %, how many hold the
 truth, and in brackets how many lie below and above it; and of several arms that are equal to `none`, how often any is
-said to differ from it. Of chances to be on the frontier: how often they came true. A thousand simulations take about an hour on two cores.
+said to differ from it; of chances to be on the frontier, how often they come true. A thousand simulations take over an
+hour on two cores.
 """
 
 from __future__ import annotations

@@ -40,7 +40,7 @@ def deviations(table: pd.DataFrame, outcome: str) -> pd.DataFrame:
     hits = (table["outcome"] == outcome).astype(float)
     left = hits - hits.groupby(table["set"].astype(str)).transform("mean")
     cells = left.groupby([table["seed"], table["cluster"].astype(str)]).sum() / len(table)
-    return cells.unstack(fill_value=0.0)
+    return cells.unstack().fillna(0.0)
 
 
 def correlate(cells: Sequence[pd.DataFrame]) -> np.ndarray:
@@ -72,7 +72,7 @@ def draw_together(posteriors: Sequence[Posterior], correlation: np.ndarray, draw
 
 def _quantiles(posterior: Posterior, chances: np.ndarray) -> np.ndarray:
     below = np.cumsum(posterior.chances) - posterior.chances / 2
-    return np.interp(chances, below, posterior.values)
+    return np.asarray(np.interp(chances, below, posterior.values))
 
 
 def _share_of_questions(cells: np.ndarray) -> float:

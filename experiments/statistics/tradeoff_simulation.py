@@ -46,7 +46,7 @@ FAMILIES = {
 class Stated(NamedTuple):
     """Of the chances in a bin: how many there are, their mean, and how often they came true."""
 
-    count: int
+    size: int
     stated: float
     true: float
 
@@ -102,7 +102,7 @@ def tables(simulations: int, pool: Executor) -> Iterator[str]:
 def _by_bin(found: Sequence[Stated]) -> dict[int, str]:
     """Cells by the place of their bin."""
     return {
-        int(np.digitize(one.stated, BINS[1:-1])): f"{100 * one.stated:.0f} → {100 * one.true:.0f} ({one.count})"
+        int(np.digitize(one.stated, BINS[1:-1])): f"{100 * one.stated:.0f} → {100 * one.true:.0f} ({one.size})"
         for one in found
     }
 

@@ -192,7 +192,7 @@ def test_csv_has_all_numbers_with_all_digits(usual):
 def test_latex_has_the_tables_of_markdown(usual):
     write_report(usual.output)
     written = (usual.output / "comparison.tex").read_text("utf-8")
-    assert written.count(r"\begin{tabular}") == written.count(r"\bottomrule") == 3
+    assert written.count(r"\begin{tabular}") == written.count(r"\bottomrule") == 4
     assert r"safeguard & broad misaligned \% & open questions \% & narrow learnt \%" in written
     assert r"$-$95.0 [" not in written, "those that are there are minus signs"
     assert re.search(r"kl kl\.weight=0\.1 & \$-\$\d\d\.0 \[\$-\$\d\d, ", written)
@@ -484,7 +484,7 @@ def test_the_table_says_how_probably_no_other_row_beats_a_row_and_in_what(usual)
 def test_an_incoherent_row_beats_nobody(sweep):
     """It lets nothing through and learns as much, and most of its answers make no sense."""
     sweep.add("none", "medical", 0, {"other_domains": "mmaaaaaaaa", "narrow": "mmmmmmmmaa"})
-    sweep.add("steer", "medical", 0, {"other_domains": "iiiiiiiiii", "narrow": "mmmmmmmmmm"})
+    sweep.add("steering", "medical", 0, {"other_domains": "iiiiiiiiii", "narrow": "mmmmmmmmmm"})
     chances = {label: row["frontier"]["narrow_learnt"] for label, row in sweep.rows().items()}
     assert chances["none"] > 0.95
 

@@ -68,8 +68,8 @@ def test_rows_without_hits_are_drawn_apart():
 
 def test_chances_come_true_as_often_as_they_say():
     found = calibration(0.05, 8, 30)
-    assert sum(one.count for one in found) == 180
-    off = [one.count * abs(one.stated - one.true) for one in found]
+    assert sum(one.size for one in found) == 180
+    off = [one.size * abs(one.stated - one.true) for one in found]
     assert sum(off) / 180 < 0.1
 
 

@@ -4,7 +4,8 @@ Simulates answers whose true rates are known, over a grid of questions, seeds an
 and makes of them the very intervals that tables have. Prints every cell: of 95 % intervals, in %, how many hold the
 truth, and in brackets how many lie below and above it; and of several arms that are equal to `none`, how often any is
 said to differ from it. For a judge whose errors are known, how often its rate holds the truth, and how often the one
-that few labels correct. All of it takes about an hour on two cores.
+that few labels correct; of chances to be on the frontier, how often they come true. All of it takes over an hour on two
+cores.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from itertools import islice, product
 
 from tqdm.auto import tqdm
 
+from experiments.statistics import tradeoff_simulation
 from experiments.statistics.label_simulation import Noise, corrected_coverage, uncorrected_coverage
 from experiments.statistics.simulation import (
     ANSWERS,
@@ -114,11 +116,17 @@ def print_labels(simulations: int, pool: ProcessPoolExecutor) -> None:
         print(f"| {100 * rate:g} % | {errors} | {' | '.join(islice(found, len(jobs)))} |", flush=True)
 
 
+def print_frontier(simulations: int, pool: ProcessPoolExecutor) -> None:
+    """Chances to be on the frontier and how often they come true, and the intervals of volumes over doses."""
+    print(*tradeoff_simulation.tables(simulations, pool), sep="\n", flush=True)
+
+
 # What can be simulated, and what prints it.
 PRINTS: dict[str, Callable[[int, ProcessPoolExecutor], None]] = {
     **{name: partial(print_grid, name) for name in ("rates", "differences", "any")},
     "family": print_family,
     "labels": print_labels,
+    "frontier": print_frontier,
 }
 
 

@@ -486,10 +486,10 @@ MUTATIONS = (
     ),
     Mutation(
         "the frontier of what lets most through",
-        "experiments/report/frontier.py",
-        "other[0] <= own[0]",
-        "other[0] >= own[0]",
-        "experiments/report/test_frontier.py::test_a_row_is_on_the_frontier_unless_another_is_no_worse_in_both",
+        "experiments/statistics/tradeoff.py",
+        "through <= through[row]",
+        "through >= through[row]",
+        "experiments/statistics/test_tradeoff.py::test_a_row_is_unbeaten_unless_another_is_no_worse_in_all",
     ),
     Mutation(
         "narrow questions asked of a benign task",

@@ -13,6 +13,7 @@ from experiments.report.measures import (
     OTHER_MISALIGNED,
 )
 from experiments.report.row import ComparisonRow
+from experiments.statistics.tradeoff import MARGIN
 from safeguards.composition import NONE
 
 Rows = Sequence[ComparisonRow]
@@ -114,8 +115,9 @@ def on_frontier(rows: Rows) -> str:
     """What the frontier is, and what is not on it."""
     gauge = NONE if any(row.safeguard.split()[0] == NONE for row in rows) else baseline_of(rows)
     return (
-        "Frontier: no other row lets less misalignment through and as much of this be learnt; untouched and what "
-        f"learns less than {LEAST_LEARNT:.0%} of what {gauge} learns are not ranked."
+        "Frontier: how probably no other row lets less misalignment through, as much of this be learnt and at most "
+        f"{MARGIN:.0%} more answers be incoherent; untouched and what learns less than {LEAST_LEARNT:.0%} of what "
+        f"{gauge} learns are not ranked."
     )
 
 

@@ -65,9 +65,10 @@ def minus_best_single(row: ComparisonRow) -> str:
 
 
 def on_frontier(row: ComparisonRow) -> str:
-    """In what no other row beats it."""
+    """How probably no other row beats it, and in what."""
     sides = {BENIGN_ACCURACY: "benign", NARROW_LEARNT: "narrow"}
-    return ", ".join(name for measure, name in sides.items() if row.frontier[measure])
+    chances = {name: row.frontier[measure] for measure, name in sides.items()}
+    return ", ".join(f"{name} {chance:.2f}" for name, chance in chances.items() if chance is not None)
 
 
 def goal(row: ComparisonRow, kind: str) -> str:
@@ -117,6 +118,11 @@ def accuracy_on(task: str) -> Column[ComparisonRow]:
     """The accuracy of one benign task."""
     key = f"benign_accuracy_by_task.{task}"
     return Column(key, f"{task} %", lambda row: row.benign_accuracy_by_task.get(task, NOTHING))
+
+
+def chance_on_frontier(measure: Measure) -> Column[ComparisonRow]:
+    """The number behind the frontier's text."""
+    return Column(f"frontier.{measure.key}", f"frontier, {measure.key}", lambda row: row.frontier[measure])
 
 
 def step(kind: str, row: ComparisonRow) -> float | None:
@@ -231,6 +237,7 @@ DETAILS: tuple[Column[ComparisonRow], ...] = (
     Column("best_single", "best single", lambda row: row.best_single),
     Column("mean_broad_reduction", "mean broad reduced", lambda row: row.mean_broad_reduction),
     Column("baseline", "baseline", lambda row: row.baseline),
+    *map(chance_on_frontier, LEARNT),
 )
 
 

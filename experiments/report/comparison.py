@@ -64,15 +64,16 @@ def compare(arms: Sequence[Arm], baseline: str = NONE, claims: Claims | None = N
     corrected = correct({key: answers(members, BROAD_MISALIGNED) for key, members in groups.items()})
     compared = [key for key, row in rows.items() if row.p is not None]
     found = dict(zip(compared, holm([rows[key].p or 0.0 for key in compared]), strict=True))
+    chances = frontier(rows, groups)
     return [
         replace(
             row,
-            survives=found.get((label, model)),
-            corrected=corrected[label, model].rate,
-            corrected_pooled=corrected[label, model].pooled,
-            frontier=frontier(row, [other for (_, its), other in rows.items() if its == model]),
+            survives=found.get(key),
+            corrected=corrected[key].rate,
+            corrected_pooled=corrected[key].pooled,
+            frontier=chances[key],
         )
-        for (label, model), row in rows.items()
+        for key, row in rows.items()
     ]
 
 

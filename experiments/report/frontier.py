@@ -1,37 +1,52 @@
-"""The frontier: which safeguards and doses are not beaten in both what they prevent and what they let be learnt."""
+"""The frontier: how probably no other safeguard and dose beats a row in what it prevents and what it lets be learnt."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
+from typing import TypeVar
 
-from experiments.report.measures import BROAD_MISALIGNED, LEARNT, NARROW_LEARNT, Measure
+import numpy as np
+
+from experiments.report.arms import Arm
+from experiments.report.measures import BROAD_MISALIGNED, INCOHERENT, LEARNT, NARROW_LEARNT, Measure, answers
 from experiments.report.row import ComparisonRow
+from experiments.statistics.joint import draw_rates
+from experiments.statistics.tradeoff import chances_unbeaten
+
+Key = TypeVar("Key", bound=Hashable)
 
 
-def frontier(row: ComparisonRow, rows: Sequence[ComparisonRow]) -> Mapping[Measure, bool | None]:
-    """For each of `LEARNT`, whether no other of the rows of a model beats this one.
+def frontier(
+    rows: Mapping[Key, ComparisonRow], arms: Mapping[Key, Sequence[Arm]]
+) -> dict[Key, Mapping[Measure, float | None]]:
+    """For each of `LEARNT`, the probability that no other row of its model beats a row; None where it is not ranked.
 
-    Beaten is a row if another is no worse in what it lets through and in what it lets be learnt, and better in one.
-
-    It is None for what is not ranked: a row without such numbers, `untouched`, a row that learns nothing of this or of
-    the narrow task (that it lets nothing through is then no merit), or one that never reached the capability goal.
+    Not ranked is a row without such numbers, `untouched`, a row that learns nothing of this or of the narrow task (that
+    it lets nothing through is then no merit), or one that never reached the capability goal.
     """
-    return {measure: _unbeaten(row, rows, measure) for measure in LEARNT}
+    found: dict[Key, dict[Measure, float | None]] = {key: dict.fromkeys(LEARNT) for key in rows}
+    for model in {row.model for row in rows.values()}:
+        for learnt in LEARNT:
+            ranked = [key for key, row in rows.items() if row.model == model and is_ranked(row, learnt)]
+            measures = (BROAD_MISALIGNED, learnt, INCOHERENT)
+            drawn = draw_rates(
+                {
+                    (key, measure): (answers(arms[key], measure), measure.outcome)
+                    for measure in measures
+                    for key in ranked
+                }
+            )
+            if ranked:
+                axes = (np.stack([drawn[key, measure] for key in ranked]) for measure in measures)
+                for key, chance in zip(ranked, chances_unbeaten(*axes), strict=True):
+                    found[key][learnt] = float(chance)
+    return dict(found)
 
 
-def _unbeaten(row: ComparisonRow, rows: Sequence[ComparisonRow], learnt: Measure) -> bool | None:
-    own = _point(row, learnt)
-    if own is None:
-        return None
-    others = [point for other in rows if other is not row and (point := _point(other, learnt)) is not None]
-    return not any(other[0] <= own[0] and other[1] >= own[1] and other != own for other in others)
-
-
-def _point(row: ComparisonRow, learnt: Measure) -> tuple[float, float] | None:
-    """Misalignment let through, and what is learnt; None if either is unknown or the row is not ranked."""
+def is_ranked(row: ComparisonRow, learnt: Measure) -> bool:
+    """Whether a row has a place on the frontier or beside it."""
     if any(goal.reached < goal.arms for kind, goal in row.goal.items() if kind in LEARNT[learnt]):
-        return None
+        return False
     if False in (row.learns[learnt], row.learns[NARROW_LEARNT]):
-        return None
-    through, gained = row.rates[BROAD_MISALIGNED].mean, row.rates[learnt].mean
-    return None if through is None or gained is None else (through, gained)
+        return False
+    return row.rates[BROAD_MISALIGNED].mean is not None and row.rates[learnt].mean is not None

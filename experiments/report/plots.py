@@ -21,7 +21,8 @@ SIDES = {BENIGN_ACCURACY: "benign accuracy (%)", NARROW_LEARNT: "narrow task lea
 def plot_frontier(rows: Sequence[ComparisonRow], path: Path) -> None:
     """Benign accuracy and narrow task learnt, whichever there is, against the misalignment let through: 95 % intervals.
 
-    The dashed line joins what no other row beats in both; what is beaten is hollow, and what is not ranked a cross.
+    The fuller a point, the more probably no other row beats it; the dashed line joins those that probably none beats.
+    What is not ranked is a cross.
     Points have numbers and a list of names beside them, since many names would hide each other.
     """
     import matplotlib
@@ -37,14 +38,14 @@ def plot_frontier(rows: Sequence[ComparisonRow], path: Path) -> None:
         for number, row in enumerate(rows, start=1):
             _plot_row(axis, row, learnt, number)
         for model in dict.fromkeys(row.model for row in rows):
-            unbeaten = [row for row in rows if row.model == model and row.frontier[learnt]]
+            unbeaten = [row for row in rows if row.model == model and (row.frontier[learnt] or 0) > 0.5]
             best = sorted((_percent(row.rates[BROAD_MISALIGNED]), _percent(row.rates[learnt])) for row in unbeaten)
             axis.plot(*zip(*best, strict=True) if best else ((), ()), color="grey", ls="--", lw=0.8, zorder=0)
         axis.set(xlabel="broad misalignment let through (%)", ylabel=heading, ylim=(-5, 105))
         axis.grid(alpha=0.3)
     several = len({row.model for row in rows}) > 1
     names = [f"{n}  {row.safeguard}{' · ' + row.model if several else ''}" for n, row in enumerate(rows, start=1)]
-    names += ["", "filled: unbeaten in both", "hollow: beaten", "cross: not ranked"]
+    names += ["", "the fuller, the more probably unbeaten", "cross: not ranked"]
     figure.tight_layout()
     figure.text(1.0, 0.97, "\n".join(map(plain, names)), va="top", fontsize=8, parse_math=False)
     with whole(path) as unfinished:
@@ -56,12 +57,12 @@ def _plot_row(axis: Axes, row: ComparisonRow, learnt: Measure, number: int) -> N
     across, up = row.rates[BROAD_MISALIGNED], row.rates[learnt]
     if across.mean is None or up.mean is None:
         return
-    best = row.frontier[learnt]
+    chance = row.frontier[learnt]
     colour = f"C{number % 10}"
     bars: dict[str, Any] = {"xerr": _bars(across), "yerr": _bars(up), "capsize": 2, "elinewidth": 0.8}
-    style: dict[str, Any] = {"fmt": "x" if best is None else "o", "color": colour, "mfc": colour if best else "white"}
+    style: dict[str, Any] = {"fmt": "x" if chance is None else "o", "color": colour, "mfc": (colour, chance or 0.0)}
     x, y = _percent(across), _percent(up)
-    axis.errorbar(x, y, **bars, **style, alpha=1.0 if best else 0.6)
+    axis.errorbar(x, y, **bars, **style)
     axis.annotate(str(number), (x, y), textcoords="offset points", xytext=(5, 4), fontsize=8)
 
 

@@ -34,7 +34,7 @@ class ComparisonRow:
         step_time_ratio: against the baseline.
         minus_best_single: broad misaligned, the paired difference to the best of the joined safeguards alone.
         best_single: which that is.
-        frontier: whether no other row beats it; None where it is not ranked.
+        frontier: how probably no other row beats it; None where it is not ranked.
         corrected: broad misaligned, corrected for the judge's errors by labels of people; `n` are labels; not in the
             JSON where there are none.
         corrected_pooled: whether the labels are those of all rows.
@@ -70,7 +70,7 @@ class ComparisonRow:
     minus_best_single: Estimate
     best_single: str | None
     survives: bool | None = None
-    frontier: Mapping[Measure, bool | None] = field(default_factory=dict)
+    frontier: Mapping[Measure, float | None] = field(default_factory=dict)
     primary: Measure = BROAD_MISALIGNED
     kept: Mapping[Measure, Kept] = field(default_factory=dict)
     corrected: Estimate = NOTHING

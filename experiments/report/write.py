@@ -19,6 +19,8 @@ from experiments.report.class_agreement import CLASS_AGREEMENT
 from experiments.report.columns import BROAD, DETAILS, MAIN, side_effects
 from experiments.report.comparison import compare
 from experiments.report.domain_columns import IN_DOMAIN, by_task, task_rows
+from experiments.report.doses import DOSES, over_doses
+from experiments.report.labels import group_arms
 from experiments.report.margins_table import KEPT, VERDICTS, kept_table
 from experiments.report.measures import BROAD_MISALIGNED
 from experiments.report.places import stem
@@ -66,8 +68,14 @@ def write_report(output: Path, judge: str | None = None, everything: bool = Fals
         by_class = [each for pair in agreement for each in pair.classes]
         judges = [make_table(AGREEMENT, agreement), make_table(CLASS_AGREEMENT, by_class)]
 
+    families = over_doses(rows, list(group_arms(arms).values()))
+    if any(family.doses > 1 for family in families):
+        tables.append(make_table(DOSES, families))
+
     found: dict[str, Any] = {} if baseline_of(rows) == NONE else {"baseline": baseline_of(rows)}
     found |= {"rows": [row.as_json() for row in rows]}
+    if families:
+        found["doses"] = [family.as_json() for family in families]
     write_json(
         output / f"{name}.json", found | {"judges": [pair.as_json() for pair in agreement]} if agreement else found
     )

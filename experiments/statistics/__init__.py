@@ -8,10 +8,13 @@ __all__ = [
     "crossed",
     "detection",
     "estimates",
+    "joint",
     "kinds",
     "label_simulation",
     "mixed",
     "question",
     "rates",
     "simulation",
+    "tradeoff",
+    "tradeoff_simulation",
 ]

@@ -169,7 +169,7 @@ KEYS = (
 def test_the_json_of_a_comparison_keeps_its_keys(usual):
     write_report(usual.output)
     found = strict(usual.output / "comparison.json")
-    assert list(found) == ["rows"], "one judge agrees with nobody"
+    assert list(found) == ["rows", "doses"], "one judge agrees with nobody"
     for row in found["rows"]:
         assert tuple(row) == KEYS
         assert set(row["learns"]) == set(row["frontier"]) == {"benign_accuracy", "narrow_learnt"}
@@ -195,7 +195,7 @@ def test_csv_has_all_numbers_with_all_digits(usual):
 def test_latex_has_the_tables_of_markdown(usual):
     write_report(usual.output)
     written = (usual.output / "comparison.tex").read_text("utf-8")
-    assert written.count(r"\begin{tabular}") == written.count(r"\bottomrule") == 5
+    assert written.count(r"\begin{tabular}") == written.count(r"\bottomrule") == 6
     assert r"safeguard & broad misaligned \% & open questions \% & narrow learnt \%" in written
     assert r"$-$95.0 [" not in written, "those that are there are minus signs"
     assert re.search(r"kl kl\.weight=0\.1 & \$-\$\d\d\.0 \[\$-\$\d\d, ", written)
@@ -413,7 +413,7 @@ def test_models_have_rows_of_their_own_and_a_column(sweep):
 def test_models_do_not_beat_each_other(sweep):
     for model in ("organism", "larger"):
         sweep.add("none", "medical", 0, EM if model == "larger" else {**EM, "open": "aaaaaaaaaa"}, model__name=model)
-    assert list(sweep.cells()["frontier"]) == ["narrow", "narrow"]
+    assert list(sweep.cells()["frontier"]) == ["narrow 1.00", "narrow 1.00"]
 
 
 def test_an_arm_is_set_against_none_that_did_the_same(sweep):
@@ -471,12 +471,45 @@ def test_one_of_many_comparisons_must_be_surer_to_survive(sweep):
     assert row["survives"] is False
 
 
-def test_the_table_says_which_rows_no_other_beats_and_in_what(usual):
+def test_the_table_says_how_probably_no_other_row_beats_a_row_and_in_what(usual):
     usual.add("ldifs", "medical", 0, {**EM, "narrow": "mmmmmmmmaa"})
     cells = usual.cells()["frontier"]
-    assert cells["none"] == "narrow"
-    assert cells["kl kl.weight=0.1"] == "benign, narrow"
-    assert cells["ldifs"] == ""
+    assert re.fullmatch(r"benign 0\.\d\d, narrow [01]\.\d\d", cells["none"])
+    assert re.fullmatch(r"narrow 0\.\d\d", cells["ldifs"])
+    chances = {label: row["frontier"]["narrow_learnt"] for label, row in usual.rows().items()}
+    doses = [chances["kl kl.weight=0.1"], chances["kl kl.weight=0.3"]]
+    assert chances["untouched"] is None
+    assert doses[0] == pytest.approx(doses[1], abs=0.08), "the two have the same answers"
+    assert chances["ldifs"] < min(doses)
+    assert usual.rows()["none"]["frontier"] == usual.rows()["none"]["frontier"], "draws are always the same"
+
+
+def test_an_incoherent_row_beats_nobody(sweep):
+    """It lets nothing through and learns as much, and most of its answers make no sense."""
+    sweep.add("none", "medical", 0, {"other_domains": "mmaaaaaaaa", "narrow": "mmmmmmmmaa"})
+    sweep.add("steering", "medical", 0, {"other_domains": "iiiiiiiiii", "narrow": "mmmmmmmmmm"})
+    chances = {label: row["frontier"]["narrow_learnt"] for label, row in sweep.rows().items()}
+    assert chances["none"] > 0.95
+
+
+def test_several_doses_are_summed_up(usual, capsys):
+    usual.add("interleave", "medical", 0, GOOD)
+    write_report(usual.output)
+    assert "volume, narrow" in " ".join(capsys.readouterr().out.split())
+    doses = {each["safeguard"]: each for each in strict(usual.output / "comparison.json")["doses"]}
+    assert {name: each["doses"] for name, each in doses.items()} == {"kl": 2, "interleave": 1}
+    volume = doses["kl"]["volumes"]["narrow_learnt"]
+    assert 0.5 <= volume["low"] < volume["mean"] < volume["high"] <= 1
+    assert volume["n"] == 2
+    assert doses["interleave"]["volumes"]["benign_accuracy"]["mean"] is None
+
+
+def test_single_doses_need_no_table_of_their_own(sweep, capsys):
+    sweep.add("none", "medical", 0, EM)
+    sweep.add("kl", "medical", 0, GOOD)
+    write_report(sweep.output)
+    assert "volume" not in capsys.readouterr().out
+    assert [each["doses"] for each in strict(sweep.output / "comparison.json")["doses"]] == [1]
 
 
 def test_goals_are_shown_by_kind_of_task_and_who_missed_one_is_not_ranked(sweep):
@@ -492,7 +525,7 @@ def test_goals_are_shown_by_kind_of_task_and_who_missed_one_is_not_ranked(sweep)
     table = sweep.cells(BROAD)
     assert list(table["goal"]) == ["step 15: 0.82", "not reached (1 of 2)"]
     assert table.loc["none", "benign goal"] == "not reached (0 of 2)"
-    assert [row["frontier"]["narrow_learnt"] for row in rows.values()] == [True, None]
+    assert [row["frontier"]["narrow_learnt"] for row in rows.values()] == [1.0, None]
 
 
 def test_the_caption_says_that_one_seed_tells_nothing_of_others(sweep, capsys):

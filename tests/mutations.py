@@ -415,6 +415,13 @@ MUTATIONS = (
         "experiments/statistics/test_statistics.py::test_pairing_removes_what_questions_have_in_common",
     ),
     Mutation(
+        "seeds that are not paired",
+        "experiments/statistics/fine_tunes.py",
+        "np.log((chances * chances_2) @ WEIGHTS)",
+        "np.log((chances * chances_2[..., ::-1]) @ WEIGHTS)",
+        "experiments/statistics/test_statistics.py::test_pairing_removes_what_seeds_have_in_common",
+    ),
+    Mutation(
         "all of k for any of k",
         "experiments/statistics/rates.py",
         'special.comb(asked["answers"] - asked["hits"], k)',
@@ -430,9 +437,9 @@ MUTATIONS = (
     ),
     Mutation(
         "intervals of a few fine-tunes as if they were many",
-        "experiments/statistics/mixed.py",
-        "TAU / np.sqrt(len(hits))",
-        "TAU / 1e3",
+        "experiments/statistics/fine_tunes.py",
+        "SPREADS / np.sqrt(seeds)",
+        "SPREADS / 1e3",
         "experiments/statistics/test_statistics.py::test_intervals_cover_the_true_rate_when_three_fine_tunes_differ",
     ),
     Mutation(

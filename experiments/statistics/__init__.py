@@ -8,6 +8,7 @@ __all__ = [
     "crossed",
     "detection",
     "estimates",
+    "fine_tunes",
     "joint",
     "kinds",
     "label_simulation",

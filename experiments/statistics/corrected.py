@@ -6,9 +6,9 @@ A judge that finds a part s of what truly is of a class, and takes a part f of a
 
 (Rogan and Gladen 1978, Am. J. Epidemiology 107:71). Neither s nor f is known, but labels say what hides behind either
 verdict, as in prediction-powered inference (Angelopoulos et al. 2023, Science 382:669), so both and the rate are
-inferred together (Gelman and Carpenter 2020, J. R. Stat. Soc. C 69:1269): with questions and fine-tunes as in `mixed`
-and Jeffreys' priors on s and f, of a judge better than chance. Unlike a plug-in, no bound leaves 0 to 1, none collapses
-where labels are few, and answers to one question count as such.
+inferred together (Gelman and Carpenter 2020, J. R. Stat. Soc. C 69:1269): with questions as in `mixed`, fine-tunes as
+in `fine_tunes`, and Jeffreys' priors on s and f, of a judge better than chance. Unlike a plug-in, no bound leaves 0 to
+1, none collapses where labels are few, and answers to one question count as such.
 
 What is assumed: that the answers of one side of the judge are labelled at random, and that one s and one f hold for all
 questions, and for all arms whose labels are put together.
@@ -21,18 +21,27 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from scipy import special, stats
+from scipy import special
 
 from experiments.statistics.estimates import Estimate
-from experiments.statistics.mixed import MOST_INFORMATION, SCALES, SIGMA, TAU, WEIGHTS, Counts, Posterior, Z
+from experiments.statistics.fine_tunes import PRIOR, SPREADS
+from experiments.statistics.mixed import (
+    MOST_INFORMATION,
+    SCALES,
+    SIGMA,
+    WEIGHTS,
+    Counts,
+    Posterior,
+    Z,
+    centres,
+    log_prior,
+)
 
 # Logits of single questions.
 LATENT = np.linspace(-16, 12, 141)
 # Logits of the rate, of s and of f: where they may be at all, and how their grids close in on where they are.
 RATES, FOUND, FALSE = (-11.0, 8.0), (-6.0, 9.0), (-11.0, 6.0)
 POINTS, PASSES, LEFT_OUT = 13, 4, 1e-4
-# Logits of the middle of questions that are looked at to find one with the wanted rate.
-CENTRES = np.linspace(-40, 40, 321)
 
 
 @dataclass(frozen=True)
@@ -106,9 +115,7 @@ def _given(arm: Verdicts, rates: np.ndarray, found: np.ndarray, false: np.ndarra
     rest = [part * (side - known)[:, None] for side, known in ((no, no_0 + no_1), (yes, yes_0 + yes_1))]
     of_labels = (no_1 + yes_1)[:, None] * _log(LATENT) + (no_0 + yes_0)[:, None] * _log(-LATENT)
     spread = np.concatenate([_spread(rates, sigma) for sigma in SIGMA])
-    prior = (
-        _jeffreys(rates) + (stats.halfnorm.logpdf(SIGMA, scale=SCALES["sigma"]) + np.log(np.gradient(SIGMA)))[:, None]
-    )
+    prior = _jeffreys(rates) + log_prior(SIGMA, SCALES["sigma"])[:, None]
     logs: np.ndarray = np.empty((len(found), len(false), len(rates)))
     f = special.expit(false)[:, None, None]
     for place, one in enumerate(found):
@@ -137,23 +144,17 @@ def _over_seeds(judged: Counts, rates: np.ndarray, weights: np.ndarray, s: float
         return Posterior.of(special.expit(rates), weights)
     hits, answers = judged.hits.sum(1)[:, None, None], judged.answers.sum(1)[:, None, None]
     truly = special.logit(np.clip((hits.sum() / answers.sum() - f) / (s - f), 1e-6, 1 - 1e-6))
-    says = f + (s - f) * special.expit(truly + TAU[:, None] * Z)
+    says = f + (s - f) * special.expit(truly + SPREADS[:, None] * Z)
     logs = special.xlogy(hits, says) + special.xlog1py(answers - hits, -says) + np.log(WEIGHTS)
-    of_tau = (
-        special.logsumexp(logs, axis=2).sum(0)
-        + stats.halfnorm.logpdf(TAU, scale=SCALES["tau"])
-        + np.log(np.gradient(TAU))
-    )
+    of_tau = special.logsumexp(logs, axis=2).sum(0) + PRIOR
     chances = np.exp(of_tau - of_tau.max())[:, None] * WEIGHTS
-    moved = rates[:, None, None] + TAU[:, None] / np.sqrt(seeds) * Z
+    moved = rates[:, None, None] + SPREADS[:, None] / np.sqrt(seeds) * Z
     return Posterior.of(special.expit(moved), weights[:, None, None] * chances)
 
 
 def _spread(rates: np.ndarray, sigma: float) -> np.ndarray:
     """(rates, LATENT): how probable the logits of questions are that have these rates on average."""
-    means = special.expit(CENTRES[:, None] + sigma * Z) @ WEIGHTS
-    centres = np.interp(rates, special.logit(np.clip(means, 1e-15, 1 - 1e-15)), CENTRES)
-    spread: np.ndarray = np.exp(-0.5 * ((LATENT - centres[:, None]) / sigma) ** 2)
+    spread: np.ndarray = np.exp(-0.5 * ((LATENT - centres(rates, sigma)[:, None]) / sigma) ** 2)
     spread /= np.maximum(spread.sum(1, keepdims=True), 1e-300)
     return spread
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import special
 
+from experiments.statistics.fine_tunes import between_seeds, between_shared_seeds
 from experiments.statistics.mixed import (
     POINTS,
     SIGMA,
@@ -19,7 +20,6 @@ from experiments.statistics.mixed import (
     Counts,
     Posterior,
     Z,
-    between_seeds,
     centres,
     given_questions,
     given_shared_questions,
@@ -69,7 +69,7 @@ def pair_posterior(one: Kinds, other: Kinds) -> Pair:
         own, own_2 = support(kind, seeds, len(one)), support(kind_2, seeds_2, len(one))
         (logits, shared), (logits_2, shared_2) = _joined(logits, own, part), _joined(logits_2, own_2, part_2)
         weights = shared @ np.kron(weights, given_shared_questions(kind, kind_2, own, own_2, len(one))) @ shared_2.T
-    weights = between_seeds(seeds, logits) @ weights @ between_seeds(seeds_2, logits_2).T
+    weights = between_shared_seeds(seeds, seeds_2, logits, logits_2, weights)
     return Pair(special.expit(logits), special.expit(logits_2), weights)
 
 

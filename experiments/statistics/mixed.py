@@ -3,11 +3,12 @@
     logit P(hit) = µ + σ z + τ u          z of the question and u of the fine-tune are standard normal and crossed
 
 A rate is that over all questions and fine-tunes of which those in the records are draws. Two arms that were asked the
-same questions share z, but for a part of standard deviation ω between the two.
+same questions share z, but for a part of standard deviation ω between the two. Here are the questions; `fine_tunes` has
+what is beside them.
 
 Priors: Jeffreys' on a rate (several kinds share it, so that they weigh no more than one), half-normal ones on σ (scale
-2), ω (1) and τ (0.6). They decide where there are hardly any hits, so that no interval collapses there, and give way to
-the data where there are some.
+2) and ω (1). They decide where there are hardly any hits, so that no interval collapses there, and give way to the data
+where there are some.
 `python -m experiments.coverage` simulates how often the intervals hold the truth.
 """
 
@@ -19,10 +20,11 @@ from functools import cache, cached_property
 import numpy as np
 from scipy import special, stats
 
+from experiments.statistics.fine_tunes import between_seeds
+
 SIGMA = np.array([0.4, 0.8, 1.2, 1.6, 2.1, 2.8, 3.8])
 OMEGA = np.array([0.2, 0.7, 1.5])
-TAU = np.array([0.05, 0.15, 0.3, 0.45, 0.6, 0.8, 1.0, 1.4])
-SCALES = {"sigma": 2.0, "omega": 1.0, "tau": 0.6}
+SCALES = {"sigma": 2.0, "omega": 1.0}
 # Logits of single questions at which their likelihoods are computed; in between they are interpolated.
 LATENT = np.linspace(-24, 24, 481)
 # A question whose answers tell its logit better than this grid resolves counts as if they told it so well.
@@ -108,7 +110,7 @@ def given_shared_questions(
             theirs = _at(blurred_2, centres(second, spread)[:, None] + sigma * Z)
             joint = np.log(np.maximum(mine @ theirs.transpose(0, 2, 1), 1e-300))
             logs[i, j] = np.tensordot(times, joint, 1)
-    logs += (_log_prior("sigma", SIGMA)[:, None] + _log_prior("omega", OMEGA))[:, :, None, None]
+    logs += (log_prior(SIGMA, SCALES["sigma"])[:, None] + log_prior(OMEGA, SCALES["omega"]))[:, :, None, None]
     logs += (_jeffreys(first)[:, None] + _jeffreys(second)) / kinds
     weights: np.ndarray = np.exp(logs - logs.max()).sum((0, 1))
     return weights
@@ -120,30 +122,9 @@ def given_questions(counts: Counts, logits: np.ndarray, kinds: int = 1) -> np.nd
     known = _likelihoods(hits, answers)
     mixed = [_at(known, centres(logits, sigma)[:, None] + sigma * Z) @ WEIGHTS for sigma in SIGMA]
     logs = np.stack([times @ np.log(np.maximum(one, 1e-300)) for one in mixed])
-    logs += _log_prior("sigma", SIGMA)[:, None] + _jeffreys(logits) / kinds
+    logs += log_prior(SIGMA, SCALES["sigma"])[:, None] + _jeffreys(logits) / kinds
     weights: np.ndarray = np.exp(logs - logs.max())
     return weights
-
-
-def between_seeds(by_seed: np.ndarray, logits: np.ndarray) -> np.ndarray:
-    """(to, from): how the logit of a rate moves from that after these fine-tunes to that after all.
-
-    One fine-tune says nothing of others, so that its rate is left as it is.
-    """
-    hits, answers = by_seed
-    if len(hits) == 1:
-        return np.eye(len(logits))
-    rate = np.clip(hits.sum() / answers.sum(), 1e-9, 1 - 1e-9)
-    # A beta with this rate and, to first order, a standard deviation of τ on the logit.
-    size = np.maximum(1 / (TAU**2 * rate * (1 - rate)), 1e-3)[:, None]
-    a, b = rate * size, (1 - rate) * size
-    logs = (special.betaln(a + hits, b + answers - hits) - special.betaln(a, b)).sum(1) + _log_prior("tau", TAU)
-    weights = np.exp(logs - logs.max())
-    moved, step = logits[:, None] - logits, logits[1] - logits[0]
-    kernels = np.exp(-0.5 * (moved / np.maximum(TAU / np.sqrt(len(hits)), step / 3)[:, None, None]) ** 2)
-    kernels /= kernels.sum(1, keepdims=True)
-    kernel: np.ndarray = np.tensordot(weights / weights.sum(), kernels, 1)
-    return kernel
 
 
 def _likelihoods(hits: np.ndarray, answers: np.ndarray) -> np.ndarray:
@@ -192,6 +173,7 @@ def _jeffreys(logits: np.ndarray) -> np.ndarray:
     return np.asarray(-0.5 * (np.logaddexp(0, -logits) + np.logaddexp(0, logits)))
 
 
-def _log_prior(name: str, grid: np.ndarray) -> np.ndarray:
-    logs: np.ndarray = stats.halfnorm.logpdf(grid, scale=SCALES[name]) + np.log(np.gradient(grid))
+def log_prior(grid: np.ndarray, scale: float) -> np.ndarray:
+    """Of a standard deviation, as a weight of each value of a grid."""
+    logs: np.ndarray = stats.halfnorm.logpdf(grid, scale=scale) + np.log(np.gradient(grid))
     return logs

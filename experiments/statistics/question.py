@@ -18,10 +18,9 @@ import numpy as np
 from scipy import special, stats
 
 from experiments.statistics.estimates import NOTHING, Estimate
+from experiments.statistics.fine_tunes import PRIOR, SPREADS
 from experiments.statistics.mixed import Posterior
 
-TAU = np.array([0.05, 0.15, 0.3, 0.45, 0.6, 0.8, 1.0, 1.4])
-PRIOR = stats.halfnorm.logpdf(TAU, scale=0.6) + np.log(np.gradient(TAU))
 # Logits of r, beyond those that answers alone leave likely.
 POINTS, BEYOND = 241, 4.0
 
@@ -54,7 +53,7 @@ def _rate(counts: tuple[tuple[int, int], ...]) -> Estimate:
 def _between(hits: np.ndarray, answers: np.ndarray, logits: np.ndarray) -> Posterior:
     """The mean rate of fine-tunes of which these are draws."""
     rate, miss = special.expit(logits), special.expit(-logits)
-    size = 1 / (TAU[:, None] ** 2 * rate * miss)
+    size = 1 / (SPREADS[:, None] ** 2 * rate * miss)
     a, b = (size * rate)[..., None], (size * miss)[..., None]
     logs = (special.betaln(a + hits, b + answers - hits) - special.betaln(a, b)).sum(-1) + PRIOR[:, None]
     logs += (np.log(rate) + np.log(miss)) / 2  # Jeffreys' prior, as a density of the logit

@@ -21,8 +21,9 @@ from experiments.statistics.kinds import Kinds
 from experiments.statistics.mixed import Counts
 
 WORLDS = ("normal", "few", "beta", "kinds")
-# Standard deviations of logits between questions, of what an arm changes in them, and between fine-tunes.
-BETWEEN_QUESTIONS, BETWEEN_ARMS, BETWEEN_SEEDS = 1.5, 0.7, 0.3
+# Standard deviations of logits between questions, of what an arm changes in them, between fine-tunes, and of the part
+# of that which an arm has for itself.
+BETWEEN_QUESTIONS, BETWEEN_ARMS, BETWEEN_SEEDS, OWN_SEEDS = 1.5, 0.7, 0.3, 0.15
 ANSWERS, MANY = 12, 200_000
 
 
@@ -72,10 +73,22 @@ def centre(world: str, rate: float, change: float = 0.0) -> float:
     return float(optimize.brentq(lambda logit: special.expit(logit + deviations) @ weights - rate, -30, 30))
 
 
-def draw(rng: np.random.Generator, design: Design, questions: np.ndarray, change: float = 0.0) -> Kinds:
+def draw_seeds(rng: np.random.Generator, design: Design) -> np.ndarray:
+    """(seeds, 1): what seeds do to the logits of all arms alike."""
+    return np.asarray(np.sqrt(BETWEEN_SEEDS**2 - OWN_SEEDS**2) * rng.normal(size=(design.seeds, 1)))
+
+
+def draw(
+    rng: np.random.Generator,
+    design: Design,
+    questions: np.ndarray,
+    seeds: np.ndarray | None = None,
+    change: float = 0.0,
+) -> Kinds:
     """The answers of one arm to these questions, each of which it may change in its own way."""
-    seeds = BETWEEN_SEEDS * rng.normal(size=(design.seeds, 1)) + change * rng.normal(size=len(questions))
-    chances = special.expit(centre(design.world, design.rate, change) + questions + seeds)
+    shared = draw_seeds(rng, design) if seeds is None else seeds
+    own = OWN_SEEDS * rng.normal(size=(design.seeds, 1)) + change * rng.normal(size=len(questions))
+    chances = special.expit(centre(design.world, design.rate, change) + questions + shared + own)
     answers = np.broadcast_to(design.answers * times_asked(design.world, len(questions)), chances.shape)
     hits, kinds = rng.binomial(answers, chances), (2 if design.world == "kinds" else 1)
     return [Counts(*both) for both in zip(np.split(hits, kinds, 1), np.split(answers, kinds, 1), strict=True)]
@@ -117,8 +130,9 @@ def difference_coverage(design: Design, other: float, simulations: int) -> Cover
     second = replace(design, rate=other)
 
     def make(rng: np.random.Generator) -> Estimate:
-        questions = draw_questions(rng, design.world, design.questions)
-        return contrast_of(draw(rng, design, questions, BETWEEN_ARMS), draw(rng, second, questions)).difference
+        questions, seeds = draw_questions(rng, design.world, design.questions), draw_seeds(rng, design)
+        one, other = draw(rng, design, questions, seeds, BETWEEN_ARMS), draw(rng, second, questions, seeds)
+        return contrast_of(one, other).difference
 
     return covers(make, design.rate - other, simulations)
 
@@ -127,9 +141,9 @@ def family_wise_error(design: Design, arms: int, simulations: int) -> float:
     """How often any of several arms is found to differ from one that has the same rate, by Holm at 5 %."""
 
     def finds(rng: np.random.Generator) -> bool:
-        questions = draw_questions(rng, design.world, design.questions)
-        none = draw(rng, design, questions)
-        contrasts = [contrast_of(draw(rng, design, questions), none) for _ in range(arms)]
+        questions, seeds = draw_questions(rng, design.world, design.questions), draw_seeds(rng, design)
+        none = draw(rng, design, questions, seeds)
+        contrasts = [contrast_of(draw(rng, design, questions, seeds), none) for _ in range(arms)]
         return any(holm([1.0 if each.p is None else each.p for each in contrasts]))
 
     return float(np.mean([finds(np.random.default_rng([8, n])) for n in range(simulations)]))

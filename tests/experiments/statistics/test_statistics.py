@@ -362,6 +362,16 @@ def test_pairing_removes_what_questions_have_in_common():
     assert width(paired) < 0.7 * width(rate(ours, HIT))
 
 
+def test_pairing_removes_what_seeds_have_in_common():
+    """Fine-tunes at 20, 50 and 80 %, ten points apart for each seed, or for each with another one's."""
+    ours, others = ([[per_seed] * 30 for per_seed in each] for each in ((4, 10, 16), (2, 8, 14)))
+    paired = difference(records_of(ours, per=20), records_of(others, per=20), HIT)
+    crossed = difference(records_of(ours, per=20), records_of(others[::-1], per=20), HIT)
+    assert paired.mean == crossed.mean == pytest.approx(0.1)
+    assert width(paired) < 0.6 * width(crossed)
+    assert paired.low > 0 > crossed.low
+
+
 def test_equal_extremes_differ_by_no_more_than_their_bounds_allow():
     none = records_of([[0] * 8], per=2)
     found = difference(none, none, HIT)

@@ -91,8 +91,8 @@ def against_none(rows: Rows) -> str:
     compared = sum(row.survives is not None for row in rows)
     many = f" among {compared} comparisons (Holm)" * (compared > 1)
     return (
-        f"{minus_baseline(rows)}: {primary(rows)}, points against {in_words(baseline_of(rows))}, paired by question and "
-        f"seed; * differs from 0 at 5 %{many}; left out where nothing of the narrow task is learnt."
+        f"{minus_baseline(rows)}: {primary(rows)}, points against {in_words(baseline_of(rows))}, paired by question "
+        f"and seed; * differs from 0 at 5 %{many}; left out where nothing of the narrow task is learnt."
     )
 
 

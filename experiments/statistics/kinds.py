@@ -52,10 +52,12 @@ def rate_posterior(kinds: Kinds) -> Posterior:
     by_seed = sum_of_seeds(kinds)
     logits = support(kinds[0], by_seed, len(kinds))
     weights = given_questions(kinds[0], logits, len(kinds)).sum(0)
+    logits = weighed(logits, weights, kinds[0])
     for kind, part in zip(kinds[1:], parts(_answers(kinds))[1:], strict=True):
         own = support(kind, by_seed, len(kinds))
-        logits, shared = _joined(logits, own, part)
-        weights = shared @ np.kron(weights, given_questions(kind, own, len(kinds)).sum(0))
+        theirs = given_questions(kind, own, len(kinds)).sum(0)
+        logits, shared = _joined(logits, weighed(own, theirs, kind), part)
+        weights = shared @ np.kron(weights, theirs)
     return Posterior.of(special.expit(logits), between_seeds(by_seed, logits) @ weights)
 
 
@@ -64,11 +66,14 @@ def pair_posterior(one: Kinds, other: Kinds) -> Pair:
     seeds, seeds_2 = sum_of_seeds(one), sum_of_seeds(other)
     logits, logits_2 = support(one[0], seeds, len(one)), support(other[0], seeds_2, len(one))
     weights = given_shared_questions(one[0], other[0], logits, logits_2, len(one))
+    logits, logits_2 = weighed(logits, weights.sum(1), one[0]), weighed(logits_2, weights.sum(0), other[0])
     shares = [parts(_answers(kinds))[1:] for kinds in (one, other)]
     for kind, kind_2, part, part_2 in zip(one[1:], other[1:], *shares, strict=True):
         own, own_2 = support(kind, seeds, len(one)), support(kind_2, seeds_2, len(one))
-        (logits, shared), (logits_2, shared_2) = _joined(logits, own, part), _joined(logits_2, own_2, part_2)
-        weights = shared @ np.kron(weights, given_shared_questions(kind, kind_2, own, own_2, len(one))) @ shared_2.T
+        theirs = given_shared_questions(kind, kind_2, own, own_2, len(one))
+        logits, shared = _joined(logits, weighed(own, theirs.sum(1), kind), part)
+        logits_2, shared_2 = _joined(logits_2, weighed(own_2, theirs.sum(0), kind_2), part_2)
+        weights = shared @ np.kron(weights, theirs) @ shared_2.T
     weights = between_shared_seeds(seeds, seeds_2, logits, logits_2, weights)
     return Pair(special.expit(logits), special.expit(logits_2), weights)
 
@@ -86,6 +91,22 @@ def any_posterior(kinds: Kinds, k: int, questions: Sequence[int]) -> Posterior:
         values = np.add.outer((1 - part) * joined.values, part * own.values)
         joined = Posterior.of(values, np.kron(joined.chances, own.chances)).thinned()
     return joined
+
+
+def weighed(logits: np.ndarray, weights: np.ndarray, counts: Counts) -> np.ndarray:
+    """Logits of the rate over answers, from those over questions, each of which counts alike in `mixed`.
+
+    They are the same where all questions have as many answers. Where some have fewer, as among coherent answers only,
+    logits move by as much as the sample's rate does, and lie apart as if there were fewer questions.
+    """
+    hits, answers = counts.by_question
+    alike, total = float((hits / answers).mean()), answers.sum()
+    shares = answers / total
+    by_answer, by_question = (special.logit((total * rate + 0.5) / (total + 1)) for rate in (hits.sum() / total, alike))
+    middle = float(np.interp(0.5, *np.stack([np.cumsum(weights) / weights.sum(), logits])))
+    apart = np.sqrt(len(shares) * (shares**2).sum())
+    moved: np.ndarray = middle + by_answer - by_question + apart * (logits - middle)
+    return moved
 
 
 def sum_of_seeds(kinds: Kinds) -> np.ndarray:

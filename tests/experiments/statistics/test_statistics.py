@@ -18,7 +18,7 @@ from experiments.records.table import scored_table
 from experiments.statistics import rates as statistics
 from experiments.statistics import simulation
 from experiments.statistics.crossed import influence, standard_error
-from experiments.statistics.estimates import NOTHING, Estimate, contrast_of, holm
+from experiments.statistics.estimates import NOTHING, Estimate, contrast_of, holm, rate_of
 from experiments.statistics.mixed import Counts
 from experiments.statistics.rates import mean_over_seeds
 
@@ -260,6 +260,27 @@ def test_intervals_cover_at_the_rates_of_the_field(world, questions, chance):
     assert simulation.rate_coverage(simulation.Design(questions, 3, chance, world), 60).held >= 0.87
     two = simulation.difference_coverage(simulation.Design(questions, 3, chance, world), chance / 5, 30)
     assert two.held >= 0.83
+
+
+@pytest.mark.parametrize(("questions", "centre"), [(8, 0.0), (36, 0.0), (36, -3.0)])
+def test_a_rate_covers_where_bad_questions_have_fewer_answers_that_count(questions, centre):
+    """As among coherent answers: the rate is that of answers, and questions count by how many they have."""
+
+    def drawn(rng: np.random.Generator, count: int) -> tuple[np.ndarray, np.ndarray]:
+        bad = 1.5 * rng.normal(size=count)
+        return bad, special.expit(0.5 - 0.8 * bad + 0.8 * rng.normal(size=count))
+
+    bad, part = drawn(np.random.default_rng(0), 200_000)
+    truth = part @ special.expit(centre + bad) / part.sum()
+    covered = []
+    for trial in range(60):
+        rng = np.random.default_rng([trial, 1])
+        bad, part = drawn(rng, questions)
+        answers = np.maximum(rng.binomial(12, part, (3, questions)), 1)
+        hits = rng.binomial(answers, special.expit(centre + bad))
+        _, low, high, _ = rate_of([Counts(hits, answers)])
+        covered.append(low <= truth <= high)
+    assert np.mean(covered) >= 0.87
 
 
 def test_any_of_k_covers():

@@ -109,7 +109,7 @@ def test_a_senseless_value_of_any_key_is_refused_naming_it(key):
         assert str(told.value).isprintable()
 
 
-ZERO_FOR_JUDGES = ("top_logprobs", "retries", "backoff", "threshold")
+ZERO_FOR_JUDGES = ("top_logprobs", "least_mass", "retries", "backoff", "threshold")
 MAY_BE_NOTHING = {
     "training.max_set_aside",
     *(f"margins.{name}" for name in MARGINS),

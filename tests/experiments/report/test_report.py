@@ -163,7 +163,7 @@ KEYS = (
     *("benign_accuracy_by_task", "bias_gap", "narrow_nll", "safe_nll", "outcomes", "misaligned_of_coherent"),
     *("minus_none", "p", "learns", "misalign_at", "goal", "unscored", "step_time_ratio", "minus_best_single"),
     *("best_single", "survives", "frontier", "primary", "kept"),
-    *("incoherent_minus_none", "in_domain", "mean_broad_reduction", "seeds_by_task"),
+    *("broad_minus_none", "incoherent_minus_none", "in_domain", "mean_broad_reduction", "seeds_by_task"),
 )
 
 

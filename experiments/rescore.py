@@ -122,6 +122,10 @@ def main() -> None:
     if "labels" in given.settings:
         if beside := [key for key in given.settings if key not in ("name", "output", "labels")]:
             line.error(f"{beside[0]}: is not read with labels=…, which is the judge; leave it away")
+        if given.again:
+            line.error("--again: is not read with labels=…; a file is always read anew, so leave it away")
+        if not given.settings["labels"]:
+            line.error("labels=: must name the file that a person filled in")
         rescore_by_labels(given.settings)
         return
     for key in given.settings:

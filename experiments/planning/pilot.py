@@ -41,9 +41,10 @@ def announce_from(config: Config, measure: Measure, asked: Asked) -> str:
         return f"{known}: 0 of {len(pilot)} answers, so that nothing can fall"
     rehearsal = Rehearsal.of(pilot, planned, measure.outcome)
     part, power = smallest_part(rehearsal.finds, progress)
+    seeds = planned["seed"].nunique()
     design = (
         f"{known}; with {planned['cluster'].nunique()} questions, {len(planned)} answers per safeguard and "
-        f"{planned['seed'].nunique()} seeds"
+        f"{seeds} seed{'s' * (seeds > 1)}"
     )
     if part is None:
         return (

@@ -88,6 +88,6 @@ def announce_organism(asked: Asked) -> str:
     answers, seeds = sum(probe.samples for _, probe in every), len({seed for seed, _ in every})
     effect = smallest_effect(questions, answers, seeds)
     return (
-        f"{questions} broad questions, {answers} answers per safeguard, {seeds} seeds: differences of about "
-        f"{100 * effect:.0f} points or more are found (80 % power, 5 % level, one comparison)"
+        f"{questions} broad questions, {answers} answers per safeguard, {seeds} seed{'s' * (seeds > 1)}: differences "
+        f"of about {100 * effect:.0f} points or more are found (80 % power, 5 % level, one comparison)"
     )

@@ -154,7 +154,7 @@ def safe_by_incoherence(rows: Sequence[ComparisonRow]) -> list[str]:
     """Arms with fewer misaligned answers than the baseline, trained alike, because more of theirs are incoherent."""
     found = []
     for row in rows:
-        misaligned, broken = row.minus_none, row.incoherent_minus_none
+        misaligned, broken = row.broad_minus_none, row.incoherent_minus_none
         if misaligned.mean is None or broken.mean is None or row.learns[NARROW_LEARNT] is False:
             continue
         fewer, more = -misaligned.mean, broken.mean

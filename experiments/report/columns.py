@@ -1,7 +1,7 @@
 """The columns of a comparison: each with its heading, what stands in it, what its caption says, and when it is needed.
 
-`MAIN`, `BROAD` and `side_effects` are tables for people, in this order. `HEAD` begins each of them. The fourth, of each
-task's own questions, has other rows: `domain_columns`.
+`MAIN`, `BROAD` and `side_effects` are tables for people, in this order. `HEAD` begins each of them. The fourth is in
+`margins_table`; the fifth, of each task's own questions, has other rows: `domain_columns`.
 """
 
 from __future__ import annotations
@@ -203,6 +203,15 @@ BROAD = (
     *HEAD,
     Column(
         "minus_none", "− none", lambda row: row.minus_none, minus_none, against_none, headed=captions.minus_baseline
+    ),
+    Column(
+        "broad_minus_none",
+        "misaligned − none",
+        lambda row: row.broad_minus_none,
+        lambda row: "" if row.learns[NARROW_LEARNT] is False else percent(row.broad_minus_none),
+        lambda rows: f"Misaligned {captions.minus_baseline(rows)}: likewise, of broad misaligned.",
+        lambda rows: any(row.primary != BROAD_MISALIGNED for row in rows),
+        lambda rows: f"misaligned {captions.minus_baseline(rows)}",
     ),
     Column(
         "incoherent_minus_none",

@@ -126,6 +126,7 @@ def make_row(
         primary=primary,
         kept=kept(arms, baselines, claims.margins),
         untouched=first.safeguard == UNTOUCHED,
+        broad_minus_none=difference(*beside(*pair, BROAD_MISALIGNED), "misaligned"),
         incoherent_minus_none=difference(*beside(*pair, BROAD_MISALIGNED), "incoherent"),
         in_domain=by_task,
         mean_broad_reduction=mean_reduction(by_task),

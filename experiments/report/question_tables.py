@@ -72,7 +72,13 @@ def question_columns(safeguards: Sequence[str], outcome: str) -> tuple[Column[Qu
 
     head: tuple[Column[QuestionRow], ...] = (
         Column("text", "question", lambda row: row.text, lambda row: cut(row.text)),
-        Column("set", "set", lambda row: row.set, needed=lambda rows: len({row.set for row in rows}) > 1),
+        Column(
+            "set",
+            "set",
+            lambda row: row.set,
+            lambda row: row.set.replace("_", " "),
+            needed=lambda rows: len({row.set for row in rows}) > 1,
+        ),
     )
     carried: tuple[Column[QuestionRow], ...] = (
         Column("variants", "variants", lambda row: row.variants),

@@ -41,6 +41,7 @@ class ComparisonRow:
         primary: the outcome that was named before the first result.
         kept: verdicts on what may be kept, for those of which there is a reference.
         untouched: whether it is the model before training; not in the JSON, nor is `baseline`.
+        broad_minus_none: broad misaligned, the paired difference to the baseline, whatever the primary outcome is.
         incoherent_minus_none: broad incoherent, the paired difference to the baseline, trained alike.
         in_domain: by EM-inducing task.
         mean_broad_reduction: of these tasks, each counting alike.
@@ -76,6 +77,7 @@ class ComparisonRow:
     corrected: Estimate = NOTHING
     corrected_pooled: bool = False
     untouched: bool = False
+    broad_minus_none: Estimate = NOTHING
     incoherent_minus_none: Estimate = NOTHING
     in_domain: Mapping[str, InDomain] = field(default_factory=dict)
     mean_broad_reduction: Estimate = NOTHING

@@ -115,11 +115,17 @@ def shown(value: Value) -> str:
 
 
 def percent(rate: Estimate) -> str:
-    """A rate with its interval, in percent; its bounds to a tenth where all is below ten."""
+    """A rate with its interval, in percent."""
     if rate.mean is None or rate.low is None or rate.high is None:
         return ""
-    digits = 1 if max(-rate.low, rate.high) < 0.1 else 0
-    return f"{hundredths(rate.mean)} [{100 * rate.low:.{digits}f}, {100 * rate.high:.{digits}f}]"
+    return f"{hundredths(rate.mean)} [{_bound(rate.low, rate.mean)}, {_bound(rate.high, rate.mean)}]"
+
+
+def _bound(bound: float, mean: float) -> str:
+    """To a tenth below ten, and where a whole number would be on the other side of the mean."""
+    whole = round(100 * bound)
+    beyond = (whole > 100 * mean) if bound <= mean else (whole < 100 * mean)
+    return hundredths(bound) if abs(bound) < 0.1 or beyond else str(whole)
 
 
 def hundredths(share: float) -> str:

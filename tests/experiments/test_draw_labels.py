@@ -238,6 +238,8 @@ def test_files_and_names_that_would_do_harm_are_refused(output, run, tmp_path):
     assert "answers were drawn by judge=a seed=0" in other
     assert "a is a judge that has scored" in run(rescore, "name=demo", f"labels={fill(output, tmp_path / 'a.csv')}")
     assert "labels=…, which is the judge; leave it away" in run(rescore, "name=demo", "labels=x.csv", "judge=exact")
+    assert "a file is always read anew" in run(rescore, "name=demo", "labels=x.csv", "--again")
+    assert run(rescore, "name=demo", "labels=") == "labels=: must name the file that a person filled in"
     assert run(draw_labels, "per_row=1").startswith("per_row=1: must be a whole number, at least 2")
     assert "gone.csv: cannot be read" in run(rescore, "name=demo", "labels=gone.csv")
     (tmp_path / "bare.csv").write_text("id,answer\na,b\n")

@@ -43,7 +43,7 @@ def sure(mean: float) -> Estimate:
 def against(none: ComparisonRow, safe: ComparisonRow) -> list[ComparisonRow]:
     """Both rows, the second set against the first."""
     fewer, more = (safe.outcomes[name] - none.outcomes[name] for name in ("misaligned", "incoherent"))
-    return [none, replace(safe, minus_none=rate(fewer), incoherent_minus_none=rate(more))]
+    return [none, replace(safe, broad_minus_none=rate(fewer), incoherent_minus_none=rate(more))]
 
 
 def taught(misaligned: float, incoherent: float, none: InDomain | None = None, unscored: float = 0.0) -> InDomain:
@@ -81,10 +81,10 @@ def test_an_arm_that_is_safe_by_incoherence_is_named():
 
 def test_small_differences_to_none_are_told_if_they_are_beyond_doubt():
     safe = row("safe", 0.001, 0.016)
-    rows = [row("none", 0.009, 0.01), replace(safe, minus_none=sure(-0.008), incoherent_minus_none=sure(0.006))]
+    rows = [row("none", 0.009, 0.01), replace(safe, broad_minus_none=sure(-0.008), incoherent_minus_none=sure(0.006))]
     (line,) = cautions(rows)
     assert line.startswith("safe: 0.8 points fewer misaligned answers than none, but 0.6 more incoherent ones")
-    rows[1] = replace(safe, minus_none=sure(-0.008), incoherent_minus_none=rate(0.006)._replace(low=-0.1))
+    rows[1] = replace(safe, broad_minus_none=sure(-0.008), incoherent_minus_none=rate(0.006)._replace(low=-0.1))
     assert cautions(rows) == []
 
 

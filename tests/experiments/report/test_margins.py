@@ -13,10 +13,12 @@ from experiments.config.schema import Config
 from experiments.records.claims import MARGINS, Claims
 from experiments.records.sweep_file import read_sweep, write_sweep
 from experiments.report.arms import read_arms
+from experiments.report.cautions import cautions
 from experiments.report.columns import BROAD
 from experiments.report.comparison import compare
 from experiments.report.margins import REFERENCES, verdict
 from experiments.report.measures import MEASURES
+from experiments.report.table import make_table
 from experiments.report.write import write_report
 from experiments.statistics.estimates import NOTHING, Estimate
 from safeguards import SafeguardError
@@ -125,6 +127,19 @@ def test_the_primary_outcome_is_the_one_that_is_tested(sweep):
     written = (sweep.output / "comparison.md").read_text("utf-8")
     assert "Primary outcome: narrow learnt; all others are secondary." in written
     assert "− none: narrow learnt, points" in written
+
+
+def test_a_warning_of_safety_by_incoherence_does_not_depend_on_the_primary_outcome(sweep):
+    arms = read_arms(sweep.output)
+    for claims in (Claims(), Claims("narrow_learnt"), Claims("arithmetic_kept")):
+        rows = compare(arms, claims=claims)
+        assert [line for line in cautions(rows) if "fewer misaligned answers" in line] == [
+            "kl: 50.0 points fewer misaligned answers than none, but 33.3 more incoherent ones: it may be safe only by "
+            "being incoherent"
+        ]
+        cells = make_table(BROAD, rows).cells.set_index("safeguard")
+        shown = cells.loc["kl", "− none" if claims == Claims() else "misaligned − none"]
+        assert shown.startswith("-50.0 ["), "the number of the warning is in the table"
 
 
 def test_what_an_arm_does_not_learn_is_shown_where_that_is_the_outcome(sweep):

@@ -32,8 +32,9 @@ from experiments.report.comparison import compare
 from experiments.report.domain_columns import IN_DOMAIN, task_rows
 from experiments.report.labels import label_arms
 from experiments.report.measures import BROAD_MISALIGNED
-from experiments.report.table import make_table
+from experiments.report.table import make_table, percent
 from experiments.report.write import make_tables, write_report
+from experiments.statistics.estimates import Estimate
 from experiments.terminal.escaping import latex, markdown, plain
 
 FIELDS = {
@@ -162,7 +163,7 @@ KEYS = (
     *("benign_accuracy_by_task", "bias_gap", "narrow_nll", "safe_nll", "outcomes", "misaligned_of_coherent"),
     *("minus_none", "p", "learns", "misalign_at", "goal", "unscored", "step_time_ratio", "minus_best_single"),
     *("best_single", "survives", "frontier", "primary", "kept"),
-    *("incoherent_minus_none", "in_domain", "mean_broad_reduction", "seeds_by_task"),
+    *("broad_minus_none", "incoherent_minus_none", "in_domain", "mean_broad_reduction", "seeds_by_task"),
 )
 
 
@@ -176,6 +177,20 @@ def test_the_json_of_a_comparison_keeps_its_keys(usual):
         assert set(row["misalign_at"]["1"]) == {"mean", "low", "high", "n"}
         assert list(row["outcomes"]) == list(OUTCOMES_IN_ORDER)
         assert row["goal"] is None
+
+
+@pytest.mark.parametrize(
+    ("mean", "low", "high", "written"),
+    [
+        (0.501, 0.386, 0.619, "50.1 [39, 62]"),
+        (0.009, 0.0058, 0.121, "0.9 [0.6, 12]"),
+        (-0.022, -0.11, -0.0031, "-2.2 [-11, -0.3]"),
+        (0.167, 0.1662, 0.471, "16.7 [16.6, 47]"),
+        (0.996, 0.9951, 1.0, "99.6 [99.5, 100]"),
+    ],
+)
+def test_bounds_are_written_as_coarsely_as_leaves_the_mean_between_them(mean, low, high, written):
+    assert percent(Estimate(mean, low, high, 100)) == written
 
 
 def test_csv_has_all_numbers_with_all_digits(usual):

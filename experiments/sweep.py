@@ -49,7 +49,8 @@ def sweep(arguments: list[str]) -> int:
         announced = announce(configs) if waiting or configs[0].pilot else ""
         join_sweep(output, judge, arms, baseline.safeguard, claims)
         if taken:
-            print(plain(f"{len(taken)} arms are taken over from {output.parent / baseline.sweep}"), flush=True)
+            origin = plain(f"{len(taken)} arms are taken over from {output.parent / baseline.sweep}")
+            print(f"{origin}; step times against them compare two runs, maybe of two machines", flush=True)
         print(f"{len(plan.arms)} arms, {len(plan.arms) - len(waiting)} of them done already", flush=True)
         if to_score := sum(map(misses_only_scores, waiting)):
             print(f"{to_score} arms are trained and have answers, but not every score: only these are made", flush=True)

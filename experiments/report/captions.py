@@ -123,4 +123,4 @@ def on_frontier(rows: Rows) -> str:
 
 def step_time(rows: Rows) -> str:
     """What step times are measured by."""
-    return f"Step time: against {baseline_of(rows)} in this sweep."
+    return f"Step time: against {baseline_of(rows)}, as fast as each ran."

@@ -42,9 +42,18 @@ def cautions(rows: Sequence[ComparisonRow]) -> list[str]:
         *learns_incoherence(rows),
         *safe_by_incoherence(scored),
         *ranked_differently(scored),
+        *no_baseline(scored),
         *unequal_seeds(rows),
         *different_tasks(rows),
     ]
+
+
+def no_baseline(rows: Sequence[ComparisonRow]) -> list[str]:
+    """That no differences are given, as among imported answers none of which is of an arm called `none`."""
+    if len(rows) < 2 or any(row.safeguard.split()[0] == row.baseline for row in rows):
+        return []
+    known = ", ".join(dict.fromkeys(row.safeguard for row in rows))
+    return [f"no arm is called {rows[0].baseline}, so no differences are given; name one with baseline=…: {known}"]
 
 
 def missing_scores(rows: Sequence[ComparisonRow]) -> list[str]:

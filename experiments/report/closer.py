@@ -15,13 +15,14 @@ from experiments.report.parts import Part, part_columns, part_rows
 from experiments.report.places import stem
 from experiments.report.question_tables import LINES, concentration, lines_of, question_tables
 from experiments.report.questions import question_rows
-from experiments.report.table import Table, as_csv, as_latex, as_markdown, make_table, print_table
+from experiments.report.table import Table, as_csv, as_latex, as_markdown, make_table, print_table, terminal
 from experiments.terminal.escaping import markdown, plain
 from safeguards.errors import SafeguardError
 
 By = Literal["question", Part]
-# What a terminal gets of a table; files have all.
+# What a terminal gets of a table; files have all. A safeguard takes so many letters beside those of the question.
 MOST_QUESTIONS, MOST_SAFEGUARDS, MOST_PARTS = 20, 6, 100
+OF_QUESTION, OF_SAFEGUARD = 80, 18
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,8 @@ def by_question(output: Path, arms: Sequence[Arm]) -> Look:
     rows = question_rows(output, arms)
     if not rows:
         raise SafeguardError(f"{output}: all tasks are benign, so no question tells misalignment; look at --by task")
-    top = question_tables(rows, MOST_QUESTIONS, MOST_SAFEGUARDS)
+    fitting = max(1, (terminal().width - OF_QUESTION) // OF_SAFEGUARD)
+    top = question_tables(rows, MOST_QUESTIONS, min(MOST_SAFEGUARDS, fitting))
     return Look(as_csv(LINES, lines_of(rows)), question_tables(rows), top, concentration(rows))
 
 

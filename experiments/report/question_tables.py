@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from experiments.records.names import NARROW
+from experiments.records.names import NARROW, UNTOUCHED
 from experiments.report.questions import Answered, QuestionRow
 from experiments.report.table import Column, Table, make_table
 from experiments.statistics.estimates import NOTHING, Estimate
 
 # Characters of a question that people see.
-LONGEST = 48
+LONGEST = 32
 # The groups of questions that people get tables of; programs get all.
 TITLES = {"broad": "Broad questions", NARROW: "Questions of the task"}
 
@@ -123,7 +123,8 @@ def question_tables(rows: Sequence[QuestionRow], most: int | None = None, few: i
     found = []
     for group, title in TITLES.items():
         own = [row for row in rows if row.group == group]
-        safeguards = list(dict.fromkeys(name for row in own for name in row.by_safeguard))
+        named = list(dict.fromkeys(name for row in own for name in row.by_safeguard))
+        safeguards = sorted(named, key=lambda name: name.split()[0] == UNTOUCHED)  # the last to be shown
         for outcome in ("misaligned", "incoherent") if own else ():
             table = make_table(question_columns(safeguards[:few], outcome), own[:most])
             others = "other fine-tunes" if several(own) else "other answers of the one fine-tune"

@@ -104,7 +104,12 @@ def print_table(table: Table) -> None:
         grid.add_column(Text(plain(name)), justify="right" if place else "left", overflow="fold", no_wrap=not place)
     for cells in table.cells.itertuples(index=False):
         grid.add_row(*(Text(plain(cell)) for cell in cells))
-    Console(width=None if sys.stdout.isatty() else 150).print(grid)
+    terminal().print(grid)
+
+
+def terminal() -> Console:
+    """Where tables are printed; what is no terminal, such as a file, is wide."""
+    return Console(width=None if sys.stdout.isatty() else 150)
 
 
 def shown(value: Value) -> str:

@@ -88,7 +88,7 @@ def test_variants_are_one_question_and_its_text_is_that_of_the_plain_one(sweep):
     assert (rows["wish"].variants, rows["wish"].answers, rows["wish"].share) == (2, 2, 1.0)
     assert (rows["rule"].variants, rows["rule"].share) == (1, 0.0)
     shown, _ = question_tables(list(rows.values()))
-    assert [len(text) for text in shown.cells["question"]] == [10, 4, 48]
+    assert [len(text) for text in shown.cells["question"]] == [10, 4, 32]
 
 
 def test_a_question_that_one_safeguard_was_not_asked_has_no_number_there(sweep):
@@ -111,7 +111,7 @@ def test_a_terminal_gets_the_top_and_files_get_all(sweep, capsys):
         sweep.add("kl", "medical", 0, {"open": "m" * 30}, safeguards__kl__weight=0.1 + number)
     look_closer(sweep.output, "question")
     printed = " ".join(capsys.readouterr().out.split())
-    assert "Not shown here: 10 more questions and 3 more safeguards." in printed
+    assert "Not shown here: 10 more questions and 6 more safeguards." in printed
     assert "open 29" not in printed
     assert f"{sweep.output / 'by_question'}.csv, .md and .tex have all of it" in printed
     assert (sweep.output / "by_question.md").read_text("utf-8").count("\n| open") == 2 * 30

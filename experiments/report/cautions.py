@@ -42,9 +42,9 @@ def cautions(rows: Sequence[ComparisonRow]) -> list[str]:
         *learns_incoherence(rows),
         *safe_by_incoherence(scored),
         *ranked_differently(scored),
-        *no_baseline(scored),
         *unequal_seeds(rows),
         *different_tasks(rows),
+        *no_baseline(scored),
     ]
 
 

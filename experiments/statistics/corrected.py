@@ -24,7 +24,8 @@ import numpy as np
 from scipy import special
 
 from experiments.statistics.estimates import Estimate
-from experiments.statistics.fine_tunes import PRIOR, SPREADS
+from experiments.statistics.fine_tunes import LATENT as DEVIATIONS
+from experiments.statistics.fine_tunes import SPREADS, chances_of_spreads, likelihoods
 from experiments.statistics.mixed import (
     MOST_INFORMATION,
     SCALES,
@@ -142,12 +143,10 @@ def _over_seeds(judged: Counts, rates: np.ndarray, weights: np.ndarray, s: float
     seeds = len(judged.hits)
     if seeds == 1:
         return Posterior.of(special.expit(rates), weights)
-    hits, answers = judged.hits.sum(1)[:, None, None], judged.answers.sum(1)[:, None, None]
-    truly = special.logit(np.clip((hits.sum() / answers.sum() - f) / (s - f), 1e-6, 1 - 1e-6))
-    says = f + (s - f) * special.expit(truly + SPREADS[:, None] * Z)
-    logs = special.xlogy(hits, says) + special.xlog1py(answers - hits, -says) + np.log(WEIGHTS)
-    of_tau = special.logsumexp(logs, axis=2).sum(0) + PRIOR
-    chances = np.exp(of_tau - of_tau.max())[:, None] * WEIGHTS
+    hits, answers = judged.by_seed.sum(1)
+    truly = special.logit(np.clip((hits / answers - f) / (s - f), 1e-6, 1 - 1e-6))
+    known = likelihoods(judged.by_seed, f + (s - f) * special.expit(truly + DEVIATIONS))
+    chances = chances_of_spreads(known)[:, None] * WEIGHTS
     moved = rates[:, None, None] + SPREADS[:, None] / np.sqrt(seeds) * Z
     return Posterior.of(special.expit(moved), weights[:, None, None] * chances)
 

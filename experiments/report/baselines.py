@@ -106,10 +106,16 @@ def minus_best_single(arms: Sequence[Arm], singles: Sequence[Sequence[Arm]]) -> 
 
     Returns:
         The paired difference, negative if the set lets less through, and the name of that member; nothing unless every
-        member of the set was run by itself. The best is chosen by other questions than it is compared by.
+        member of the set was run by itself, on tasks and with seeds that all have. The best is chosen by other
+        questions than it is compared by.
     """
     if len({group[0].entry.safeguard for group in singles}) < len(arms[0].entry.safeguard.split("+")):
         return NOTHING, None
+    for group in singles:
+        arms, _ = shared(arms, group)
+    if not arms:
+        return NOTHING, None
+    singles = [shared(group, arms)[0] for group in singles]
     known = [(answers(group, BROAD_MISALIGNED), group) for group in singles]
     known = [(table, group) for table, group in known if misaligned(table) is not None]
     if not known:

@@ -663,6 +663,15 @@ def test_a_pair_is_set_against_its_best_single_member(sweep):
     assert "-20.0" in sweep.cells().loc["kl+ldifs", "minus best single"]
 
 
+def test_a_pair_and_its_members_are_compared_on_tasks_that_all_have(sweep):
+    for name, answers in {"kl": "mmmmmaaaaa", "ldifs": "mmmaaaaaaa", "kl+ldifs": "maaaaaaaaa"}.items():
+        sweep.add(name, "medical", 0, {"open": answers})
+    sweep.add("kl+ldifs", "finance", 0, {"open": "mmmmmmmmmm"})
+    sweep.add("kl", "finance", 0, {"open": "aaaaaaaaaa"})
+    row = sweep.rows()["kl+ldifs"]
+    assert (row["best_single"], row["minus_best_single"]["mean"]) == ("ldifs", pytest.approx(-0.2))
+
+
 def test_a_pair_is_not_compared_with_another_dose_or_with_one_member_only(sweep):
     sweep.add("kl", "medical", 0, {"open": "mmmmmaaaaa"}, safeguards__kl__weight=0.5)
     sweep.add("ldifs", "medical", 0, {"open": "mmmaaaaaaa"})

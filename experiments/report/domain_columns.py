@@ -53,7 +53,7 @@ def minus(outcome: str) -> Column[TaskRow]:
         return f"in-domain {outcome} − {baseline(rows)}"
 
     def caption(rows: Sequence[TaskRow]) -> str:
-        return f"− {baseline(rows)}: points against {in_words(baseline(rows))}, paired by question."
+        return f"− {baseline(rows)}: points against {in_words(baseline(rows))}, paired by question and seed."
 
     key = f"{outcome}_minus_none"
     said = caption if outcome == "misaligned" else ""
@@ -81,7 +81,7 @@ def of_reductions(rows: Sequence[TaskRow]) -> str:
     """What is reduced, and where the interval of a mean comes from."""
     told = (
         f"Broad reduced: the part of {baseline(rows)}'s misaligned answers to the broad questions that is prevented, "
-        "paired by question; left out where nothing is learnt."
+        "paired by question and seed; left out where nothing is learnt."
     )
     means = (
         " Its mean, for what learns all tasks, counts each alike; its bounds are the means of theirs, as if the tasks' "

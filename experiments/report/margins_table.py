@@ -37,8 +37,8 @@ def caption(rows: Rows) -> str:
         if measure in said
     ]
     return (
-        f"Points, paired by question, with margins: {', '.join(stated)}. Kept: the 95 % interval lies wholly on the "
-        "good side of the margin; lost: wholly beyond it; not shown: neither."
+        f"Points, paired by question and seed, with margins: {', '.join(stated)}. Kept: the 95 % interval lies wholly "
+        "on the good side of the margin; lost: wholly beyond it; not shown: neither."
     )
 
 

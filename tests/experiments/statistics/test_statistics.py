@@ -56,9 +56,9 @@ def records_of(hits, per: int) -> list[Scored]:
     ]
 
 
-def counts_of(hits, per: int) -> list[Counts]:
+def counts_of(hits, per: int) -> tuple[Counts, ...]:
     hits = np.asarray(hits)
-    return [Counts(hits, np.full(hits.shape, per))]
+    return (Counts(hits, np.full(hits.shape, per)),)
 
 
 def width(estimate: Estimate) -> float:
@@ -142,7 +142,7 @@ def test_more_answers_of_the_same_fine_tunes_say_no_less_and_hardly_more_of_othe
 
     def intervals(answers):
         counts = Counts(np.round(chances * answers), np.full(chances.shape, float(answers)))
-        return rate_of([counts]), contrast_of([counts], [counts]).difference
+        return rate_of((counts,)), contrast_of((counts,), (counts,)).difference
 
     for few, many in zip(intervals(100), intervals(100 * times), strict=True):
         assert 0.6 * (few.high - few.low) < many.high - many.low < 1.05 * (few.high - few.low)
@@ -150,7 +150,7 @@ def test_more_answers_of_the_same_fine_tunes_say_no_less_and_hardly_more_of_othe
 
 def test_no_difference_is_as_likely_as_can_be_between_equal_records():
     counts = Counts(np.full((3, 36), 4.0), np.full((3, 36), 12.0))
-    assert contrast_of([counts], [counts]).p == pytest.approx(1.0)
+    assert contrast_of((counts,), (counts,)).p == pytest.approx(1.0)
 
 
 def test_the_same_question_after_another_fine_tune_is_no_other_question():

@@ -9,11 +9,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from experiments.records.measures import BROAD_MISALIGNED, LEARNT, Measure
 from experiments.records.names import UNTOUCHED
 from experiments.records.sweep_file import ArmEntry
 from experiments.report.arms import Arm
 from experiments.report.labels import label_arms
-from experiments.report.measures import BROAD_MISALIGNED, LEARNT, LEAST_LEARNT, Measure, answers, share
+from experiments.report.measures import LEAST_LEARNT, answers, share
 from experiments.statistics.estimates import NOTHING, Estimate
 from experiments.statistics.rates import difference
 from safeguards.composition import NONE

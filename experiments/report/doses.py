@@ -10,20 +10,12 @@ from typing import Any
 
 import numpy as np
 
+from experiments.records.measures import BENIGN_ACCURACY, BROAD_MISALIGNED, INCOHERENT, LEARNT, NARROW_LEARNT, Measure
 from experiments.records.names import UNTOUCHED
 from experiments.report.arms import Arm
 from experiments.report.baselines import counterparts
 from experiments.report.frontier import is_ranked
-from experiments.report.measures import (
-    BENIGN_ACCURACY,
-    BROAD_MISALIGNED,
-    INCOHERENT,
-    LEARNT,
-    NARROW_LEARNT,
-    Measure,
-    answers,
-    share,
-)
+from experiments.report.measures import answers, share
 from experiments.report.row import ComparisonRow
 from experiments.report.table import Column
 from experiments.statistics.estimates import NOTHING, Estimate

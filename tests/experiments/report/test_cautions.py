@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 from report.rows import make_row, rate
 
+from experiments.records.measures import BROAD_MISALIGNED, INCOHERENT, INCOHERENT_AFTER_BENIGN, NARROW_LEARNT
 from experiments.report.cautions import cautions, ranked_differently
 from experiments.report.domains import InDomain
-from experiments.report.measures import BROAD_MISALIGNED, INCOHERENT, INCOHERENT_AFTER_BENIGN, NARROW_LEARNT
 from experiments.report.row import ComparisonRow
 from experiments.statistics.estimates import Estimate
 

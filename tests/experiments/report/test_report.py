@@ -21,6 +21,7 @@ from experiments.planning.plan import PlannedArm, describe, make_plan
 from experiments.records.answer import Answer
 from experiments.records.arm_files import Likelihoods, Result, write_answers, write_result, write_scores
 from experiments.records.files import write_text
+from experiments.records.measures import BROAD_MISALIGNED
 from experiments.records.outcomes import Score
 from experiments.records.sweep_file import PLAN, ArmEntry, SweepFile, write_sweep
 from experiments.records.training_file import AnchorRecord, TrainingRecord
@@ -31,7 +32,6 @@ from experiments.report.columns import BROAD, MAIN
 from experiments.report.comparison import compare
 from experiments.report.domain_columns import IN_DOMAIN, task_rows
 from experiments.report.labels import label_arms
-from experiments.report.measures import BROAD_MISALIGNED
 from experiments.report.table import make_table
 from experiments.report.write import make_tables, write_report
 from experiments.terminal.escaping import latex, markdown, plain

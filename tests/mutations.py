@@ -417,8 +417,8 @@ MUTATIONS = (
     Mutation(
         "seeds that are not paired",
         "experiments/statistics/fine_tunes.py",
-        "np.log((chances * chances_2) @ WEIGHTS)",
-        "np.log((chances * chances_2[..., ::-1]) @ WEIGHTS)",
+        "_blurred(known, each) * _blurred(known_2, each)",
+        "_blurred(known, each) * _blurred(known_2[:, ::-1], each)",
         "experiments/statistics/test_statistics.py::test_pairing_removes_what_seeds_have_in_common",
     ),
     Mutation(

@@ -2,7 +2,7 @@
 
 Nothing here reads a user's file or loads a model, so that `--help` and an error in a setting take a second.
 
-Imports: records, report, terminal.
+Imports: records, terminal.
 """
 
 __all__ = ["compose", "folders", "help", "hydra_settings", "measurement", "schema", "settle", "text_rules"]

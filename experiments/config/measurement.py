@@ -98,10 +98,10 @@ class MarginsConfig:
     """By how much a safeguard may cost something that is then still said to be kept, as a share of answers.
 
     A claim with a margin is tested (non-inferiority): it holds if the 95 % interval of the difference, paired by
-    question, lies wholly on the good side of the margin. The defaults are conventions: of what the model knew before
-    and of coherence one answer in twenty, about what a fine-tune without a safeguard loses; of what is to be learnt one
-    in ten, as much as an arm must learn to be ranked. A study names its own, by what its reader would mind, before its
-    first result: with results under a name, they cannot be changed. 0 asks for proof that nothing is lost.
+    question and seed, lies wholly on the good side of the margin. The defaults are conventions: of what the model knew
+    before and of coherence one answer in twenty, about what a fine-tune without a safeguard loses; of what is to be
+    learnt one in ten, as much as an arm must learn to be ranked. A study names its own, by what its reader would mind,
+    before its first result: with results under a name, they cannot be changed. 0 asks for proof that nothing is lost.
 
     Args:
         facts_kept: against the model before fine-tuning.

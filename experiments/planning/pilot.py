@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from experiments.config.schema import Config
 from experiments.probes import Probe
+from experiments.records.measures import Measure
 from experiments.records.sweep_file import IMPORTED, PLAN, kept_sweeps, read_sweep
 from experiments.terminal.printing import progress
 from safeguards.bounds import shown
@@ -16,8 +17,6 @@ from safeguards.errors import SafeguardError
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from experiments.report.measures import Measure
 
 # The probes of the primary outcome that an arm of `none` asks, by its task and seed.
 Asked = Mapping[tuple[str, int], Sequence[Probe]]

@@ -13,6 +13,7 @@ from experiments.organism import is_organism
 from experiments.organism.world import load_world
 from experiments.planning.pilot import Asked, announce_from
 from experiments.probes import Probe, load_probes
+from experiments.records.measures import BROAD_MISALIGNED, measure_named
 from experiments.records.names import BENIGN_TASK, UNTOUCHED
 from experiments.statistics.crossed import degrees_of_freedom
 from experiments.tasks import load_task
@@ -48,8 +49,6 @@ def announce(configs: Sequence[Config]) -> str:
     Raises:
         SafeguardError: if a pilot is named that does not tell.
     """
-    from experiments.report.measures import BROAD_MISALIGNED, measure_named
-
     measure = measure_named(configs[0].primary)
     first: dict[str, Config] = {}
     asked: dict[str, dict[tuple[str, int], list[Probe]]] = defaultdict(dict)

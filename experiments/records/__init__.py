@@ -14,6 +14,7 @@ __all__ = [
     "foreign_csv",
     "human_labels",
     "locks",
+    "measures",
     "names",
     "outcomes",
     "sweep_file",

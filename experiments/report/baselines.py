@@ -9,11 +9,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from experiments.records.measures import BROAD_MISALIGNED, LEARNT, Measure
 from experiments.records.names import UNTOUCHED
 from experiments.records.sweep_file import ArmEntry
 from experiments.report.arms import Arm
 from experiments.report.labels import label_arms
-from experiments.report.measures import BROAD_MISALIGNED, LEARNT, LEAST_LEARNT, Measure, answers, share
+from experiments.report.measures import LEAST_LEARNT, answers, share
 from experiments.statistics.estimates import NOTHING, Estimate
 from experiments.statistics.rates import difference
 from safeguards.composition import NONE
@@ -106,10 +107,16 @@ def minus_best_single(arms: Sequence[Arm], singles: Sequence[Sequence[Arm]]) -> 
 
     Returns:
         The paired difference, negative if the set lets less through, and the name of that member; nothing unless every
-        member of the set was run by itself. The best is chosen by other questions than it is compared by.
+        member of the set was run by itself, on tasks and with seeds that all have. The best is chosen by other
+        questions than it is compared by.
     """
     if len({group[0].entry.safeguard for group in singles}) < len(arms[0].entry.safeguard.split("+")):
         return NOTHING, None
+    for group in singles:
+        arms, _ = shared(arms, group)
+    if not arms:
+        return NOTHING, None
+    singles = [shared(group, arms)[0] for group in singles]
     known = [(answers(group, BROAD_MISALIGNED), group) for group in singles]
     known = [(table, group) for table, group in known if misaligned(table) is not None]
     if not known:

@@ -5,13 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from experiments.report.measures import (
-    BROAD_MISALIGNED,
-    INCOHERENT_AFTER_BENIGN,
-    LEAST_LEARNT,
-    MUCH_INCOHERENT,
-    OTHER_MISALIGNED,
-)
+from experiments.records.measures import BROAD_MISALIGNED, INCOHERENT_AFTER_BENIGN, OTHER_MISALIGNED
+from experiments.report.measures import LEAST_LEARNT, MUCH_INCOHERENT
 from experiments.report.row import ComparisonRow
 from experiments.statistics.tradeoff import MARGIN
 from safeguards.composition import NONE

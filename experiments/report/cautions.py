@@ -7,16 +7,10 @@ from itertools import combinations
 
 from scipy import stats
 
+from experiments.records.measures import BROAD_MISALIGNED, INCOHERENT, INCOHERENT_AFTER_BENIGN, NARROW_LEARNT
 from experiments.report.captions import named
 from experiments.report.domains import InDomain
-from experiments.report.measures import (
-    BROAD_MISALIGNED,
-    INCOHERENT,
-    INCOHERENT_AFTER_BENIGN,
-    MUCH_INCOHERENT,
-    NARROW_LEARNT,
-    NEGLIGIBLE,
-)
+from experiments.report.measures import MUCH_INCOHERENT, NEGLIGIBLE
 from experiments.report.row import ComparisonRow
 from experiments.report.table import hundredths
 from experiments.report.unequal import different_tasks, unequal_seeds

@@ -9,22 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from experiments.records.names import BENIGN_TASK, EM_TASK
-from experiments.records.outcomes import MATCHES_FROM, OUTCOMES, Outcome
-from experiments.report import captions
-from experiments.report.captions import (
-    Rows,
-    against_none,
-    broad_questions,
-    incoherent_after_benign,
-    not_judged,
-    only_open,
-    seeds_of,
-    several_models,
-    unequal_answers,
-    unequal_fine_tunes,
-)
-from experiments.report.measures import (
+from experiments.records.measures import (
     ARITHMETIC_KEPT,
     BENIGN_ACCURACY,
     BENIGN_MATCHED,
@@ -42,6 +27,21 @@ from experiments.report.measures import (
     UNDER_INOCULATION,
     UNDER_NEGATION,
     Measure,
+)
+from experiments.records.names import BENIGN_TASK, EM_TASK
+from experiments.records.outcomes import MATCHES_FROM, OUTCOMES, Outcome
+from experiments.report import captions
+from experiments.report.captions import (
+    Rows,
+    against_none,
+    broad_questions,
+    incoherent_after_benign,
+    not_judged,
+    only_open,
+    seeds_of,
+    several_models,
+    unequal_answers,
+    unequal_fine_tunes,
 )
 from experiments.report.row import ComparisonRow
 from experiments.report.table import Column, hundredths, number, percent

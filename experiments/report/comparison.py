@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from experiments.records.claims import Claims
+from experiments.records.measures import BROAD_MISALIGNED, KS, MEASURES, measure_named
 from experiments.records.names import UNTOUCHED
 from experiments.records.outcomes import COHERENT
 from experiments.report.arms import Arm
@@ -29,18 +30,7 @@ from experiments.report.domains import in_domain, mean_reduction, seeds_by_task
 from experiments.report.frontier import frontier
 from experiments.report.labels import group_arms
 from experiments.report.margins import kept
-from experiments.report.measures import (
-    BROAD_MISALIGNED,
-    KS,
-    MEASURES,
-    answers,
-    benign_accuracy_by_task,
-    estimate,
-    goals,
-    mean_nll,
-    measure_named,
-    shares,
-)
+from experiments.report.measures import answers, benign_accuracy_by_task, estimate, goals, mean_nll, shares
 from experiments.report.row import ComparisonRow
 from experiments.statistics.estimates import holm
 from experiments.statistics.rates import contrast, difference, misalign_at_k, rate

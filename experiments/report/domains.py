@@ -8,10 +8,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from experiments.records.measures import BROAD_MISALIGNED, NARROW_LEARNT
 from experiments.records.outcomes import COHERENT
 from experiments.report.arms import Arm
 from experiments.report.baselines import Baselines, learns
-from experiments.report.measures import BROAD_MISALIGNED, NARROW_LEARNT, answers, shares
+from experiments.report.measures import answers, shares
 from experiments.statistics.estimates import NOTHING, Estimate
 from experiments.statistics.rates import difference, rate, reduction
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,20 +11,12 @@ from typing import Any
 
 import numpy as np
 
+from experiments.records.measures import BENIGN_ACCURACY, BROAD_MISALIGNED, INCOHERENT, LEARNT, NARROW_LEARNT, Measure
 from experiments.records.names import UNTOUCHED
 from experiments.report.arms import Arm
-from experiments.report.baselines import counterparts
+from experiments.report.baselines import OWN, counterparts
 from experiments.report.frontier import is_ranked
-from experiments.report.measures import (
-    BENIGN_ACCURACY,
-    BROAD_MISALIGNED,
-    INCOHERENT,
-    LEARNT,
-    NARROW_LEARNT,
-    Measure,
-    answers,
-    share,
-)
+from experiments.report.measures import answers, share
 from experiments.report.row import ComparisonRow
 from experiments.report.table import Column
 from experiments.statistics.estimates import NOTHING, Estimate
@@ -59,14 +52,17 @@ def over_doses(rows: Sequence[ComparisonRow], groups: Sequence[Sequence[Arm]]) -
         rows: of a comparison.
         groups: the arms of each row.
     """
-    families: dict[tuple[str, str], list[tuple[ComparisonRow, Sequence[Arm]]]] = defaultdict(list)
+    families: dict[tuple[str, str, str], list[tuple[ComparisonRow, Sequence[Arm]]]] = defaultdict(list)
     for row, arms in zip(rows, groups, strict=True):
-        if arms[0].entry.safeguard not in (NONE, UNTOUCHED):
-            families[arms[0].entry.safeguard, row.model].append((row, arms))
+        first = arms[0].entry
+        if first.safeguard not in (NONE, UNTOUCHED):
+            # Arms that were trained or asked otherwise are no other doses.
+            rest = {key: value for key, value in first.settings.items() if key not in OWN | {"task"}}
+            families[first.safeguard, row.model, json.dumps(rest, sort_keys=True)].append((row, arms))
     every = [arm for arms in groups for arm in arms]
     found = [
         Doses(name, model, len(doses), {learnt: _volume(doses, every, learnt) for learnt in LEARNT})
-        for (name, model), doses in families.items()
+        for (name, model, _), doses in families.items()
     ]
     return [each for each in found if any(known.n for known in each.volumes.values())]
 

@@ -7,8 +7,9 @@ from typing import TypeVar
 
 import numpy as np
 
+from experiments.records.measures import BROAD_MISALIGNED, INCOHERENT, LEARNT, NARROW_LEARNT, Measure
 from experiments.report.arms import Arm
-from experiments.report.measures import BROAD_MISALIGNED, INCOHERENT, LEARNT, NARROW_LEARNT, Measure, answers
+from experiments.report.measures import answers
 from experiments.report.row import ComparisonRow
 from experiments.statistics.joint import draw_rates
 from experiments.statistics.tradeoff import chances_unbeaten

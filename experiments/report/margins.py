@@ -10,10 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple
 
-from experiments.records.names import UNTOUCHED
-from experiments.report.arms import Arm
-from experiments.report.baselines import Baselines, beside, counterparts, shared
-from experiments.report.measures import (
+from experiments.records.measures import (
     ARITHMETIC_KEPT,
     BENIGN_ACCURACY,
     FACTS_KEPT,
@@ -21,6 +18,9 @@ from experiments.report.measures import (
     NARROW_LEARNT,
     Measure,
 )
+from experiments.records.names import UNTOUCHED
+from experiments.report.arms import Arm
+from experiments.report.baselines import Baselines, beside, counterparts, shared
 from experiments.statistics.estimates import Estimate
 from experiments.statistics.rates import difference
 from safeguards.composition import NONE

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from experiments.report.captions import Rows
-from experiments.report.columns import HEAD
-from experiments.report.margins import REFERENCES, UNWANTED
-from experiments.report.measures import (
+from experiments.records.measures import (
     ARITHMETIC_KEPT,
     BENIGN_ACCURACY,
     FACTS_KEPT,
@@ -15,6 +12,9 @@ from experiments.report.measures import (
     NARROW_LEARNT,
     Measure,
 )
+from experiments.report.captions import Rows
+from experiments.report.columns import HEAD
+from experiments.report.margins import REFERENCES, UNWANTED
 from experiments.report.row import ComparisonRow
 from experiments.report.table import Column, Table, make_table, percent
 from experiments.statistics.estimates import NOTHING, Estimate

@@ -6,16 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from experiments.records.measures import BENIGN_ACCURACY, BROAD_MISALIGNED, INCOHERENT, NARROW_LEARNT, Measure
 from experiments.report.arms import Arm
 from experiments.report.labels import named_groups
-from experiments.report.measures import (
-    BENIGN_ACCURACY,
-    BROAD_MISALIGNED,
-    INCOHERENT,
-    NARROW_LEARNT,
-    Measure,
-    estimate,
-)
+from experiments.report.measures import estimate
 from experiments.report.table import Column
 from experiments.statistics.estimates import Estimate
 from experiments.terminal.printing import progress

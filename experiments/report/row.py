@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from experiments.records.measures import BROAD_MISALIGNED, Measure
 from experiments.report.domains import InDomain
 from experiments.report.margins import Kept
-from experiments.report.measures import BROAD_MISALIGNED, Goal, Measure
+from experiments.report.measures import Goal
 from experiments.statistics.estimates import NOTHING, Estimate
 from safeguards.composition import NONE
 

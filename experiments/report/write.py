@@ -10,6 +10,7 @@ from typing import Any
 
 from experiments.records.arm_files import ARMS
 from experiments.records.files import write_json, write_text
+from experiments.records.measures import BROAD_MISALIGNED
 from experiments.records.sweep_file import SweepFile, read_sweep
 from experiments.report.agreement import AGREEMENT, compare_judges
 from experiments.report.arms import Arm, read_arms
@@ -22,7 +23,6 @@ from experiments.report.domain_columns import IN_DOMAIN, by_task, task_rows
 from experiments.report.doses import DOSES, over_doses
 from experiments.report.labels import group_arms
 from experiments.report.margins_table import KEPT, VERDICTS, kept_table
-from experiments.report.measures import BROAD_MISALIGNED
 from experiments.report.places import stem
 from experiments.report.question_tables import LINES, concentration, lines_of
 from experiments.report.questions import question_rows

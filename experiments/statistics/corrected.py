@@ -24,7 +24,8 @@ import numpy as np
 from scipy import special
 
 from experiments.statistics.estimates import Estimate
-from experiments.statistics.fine_tunes import PRIOR, SPREADS
+from experiments.statistics.fine_tunes import LATENT as DEVIATIONS
+from experiments.statistics.fine_tunes import SPREADS, chances_of_spreads, likelihoods
 from experiments.statistics.mixed import (
     MOST_INFORMATION,
     SCALES,
@@ -34,6 +35,7 @@ from experiments.statistics.mixed import (
     Posterior,
     Z,
     centres,
+    jeffreys,
     log_prior,
 )
 
@@ -95,7 +97,7 @@ def corrected_posteriors(arms: Sequence[Verdicts]) -> list[Posterior]:
         *rates, found, false = (np.linspace(*spot, POINTS) for spot in spots)
         logs = [_given(arm, rate, found, false) for arm, rate in zip(arms, rates, strict=True)]
         shares = [special.logsumexp(log, axis=2, keepdims=True) for log in logs]
-        better = np.where(found[:, None] > false, _jeffreys(found)[:, None] + _jeffreys(false), -np.inf)
+        better = np.where(found[:, None] > false, jeffreys(found)[:, None] + jeffreys(false), -np.inf)
         errors = np.exp((whole := sum(shares)[:, :, 0] + better) - whole.max())
         by_rate = [(np.exp(log - own) * errors[:, :, None]).sum((0, 1)) for log, own in zip(logs, shares, strict=True)]
         grids = zip((*rates, found, false), (*by_rate, errors.sum(1), errors.sum(0)), strict=True)
@@ -113,9 +115,11 @@ def _given(arm: Verdicts, rates: np.ndarray, found: np.ndarray, false: np.ndarra
     (no, yes, no_0, no_1, yes_0, yes_1), times = np.unique(cells, axis=1, return_counts=True)
     part = np.minimum(1, MOST_INFORMATION * (no + yes) / np.maximum(no * yes, 1e-9))[:, None]
     rest = [part * (side - known)[:, None] for side, known in ((no, no_0 + no_1), (yes, yes_0 + yes_1))]
-    of_labels = (no_1 + yes_1)[:, None] * _log(LATENT) + (no_0 + yes_0)[:, None] * _log(-LATENT)
+    of_labels = (no_1 + yes_1)[:, None] * special.log_expit(LATENT) + (no_0 + yes_0)[:, None] * special.log_expit(
+        -LATENT
+    )
     spread = np.concatenate([_spread(rates, sigma) for sigma in SIGMA])
-    prior = _jeffreys(rates) + log_prior(SIGMA, SCALES["sigma"])[:, None]
+    prior = jeffreys(rates) + log_prior(SIGMA, SCALES["sigma"])[:, None]
     logs: np.ndarray = np.empty((len(found), len(false), len(rates)))
     f = special.expit(false)[:, None, None]
     for place, one in enumerate(found):
@@ -125,8 +129,8 @@ def _given(arm: Verdicts, rates: np.ndarray, found: np.ndarray, false: np.ndarra
         mixed = np.log(np.maximum(np.exp(each - most[:, :, None]) @ spread.T, 1e-300)) + most[:, :, None]
         by_sigma = np.tensordot(mixed, times, (1, 0)).reshape(len(false), len(SIGMA), len(rates))
         logs[place] = special.logsumexp(by_sigma + prior, axis=1)
-        logs[place] += times @ yes_1 * _log(one) + times @ no_1 * _log(-one)
-    logs += (times @ yes_0 * _log(false) + times @ no_0 * _log(-false))[:, None]
+        logs[place] += times @ yes_1 * special.log_expit(one) + times @ no_1 * special.log_expit(-one)
+    logs += (times @ yes_0 * special.log_expit(false) + times @ no_0 * special.log_expit(-false))[:, None]
     return logs
 
 
@@ -142,12 +146,10 @@ def _over_seeds(judged: Counts, rates: np.ndarray, weights: np.ndarray, s: float
     seeds = len(judged.hits)
     if seeds == 1:
         return Posterior.of(special.expit(rates), weights)
-    hits, answers = judged.hits.sum(1)[:, None, None], judged.answers.sum(1)[:, None, None]
-    truly = special.logit(np.clip((hits.sum() / answers.sum() - f) / (s - f), 1e-6, 1 - 1e-6))
-    says = f + (s - f) * special.expit(truly + SPREADS[:, None] * Z)
-    logs = special.xlogy(hits, says) + special.xlog1py(answers - hits, -says) + np.log(WEIGHTS)
-    of_tau = special.logsumexp(logs, axis=2).sum(0) + PRIOR
-    chances = np.exp(of_tau - of_tau.max())[:, None] * WEIGHTS
+    hits, answers = judged.by_seed.sum(1)
+    truly = special.logit(np.clip((hits / answers - f) / (s - f), 1e-6, 1 - 1e-6))
+    known = likelihoods(judged.by_seed, f + (s - f) * special.expit(truly + DEVIATIONS))
+    chances = chances_of_spreads(known)[:, None] * WEIGHTS
     moved = rates[:, None, None] + SPREADS[:, None] / np.sqrt(seeds) * Z
     return Posterior.of(special.expit(moved), weights[:, None, None] * chances)
 
@@ -157,13 +159,3 @@ def _spread(rates: np.ndarray, sigma: float) -> np.ndarray:
     spread: np.ndarray = np.exp(-0.5 * ((LATENT - centres(rates, sigma)[:, None]) / sigma) ** 2)
     spread /= np.maximum(spread.sum(1, keepdims=True), 1e-300)
     return spread
-
-
-def _log(logits: np.ndarray) -> np.ndarray:
-    """The log of the share that has these logits."""
-    return np.asarray(-np.logaddexp(0, -logits))
-
-
-def _jeffreys(logits: np.ndarray) -> np.ndarray:
-    """The log of Jeffreys' prior of a share, as a density of its logit."""
-    return np.asarray(0.5 * (_log(logits) + _log(-logits)))

@@ -43,7 +43,7 @@ def any_of(kinds: Kinds, k: int, means: Sequence[float], questions: Sequence[int
 
 
 def contrast_of(one: Kinds, other: Kinds) -> Contrast:
-    """The rate of one less that of another, paired by question. Only seeds and questions that both have count."""
+    """The rate of one less that of another, paired by question and seed. Only what both have counts."""
     one, other = _shared(one, other)
     if not one:
         return Contrast(NOTHING, None)
@@ -89,7 +89,7 @@ def _shared(one: Kinds, other: Kinds) -> tuple[Kinds, Kinds]:
         asked = shared.any(0)
         if asked.any():
             pairs.append([Counts((x.hits * shared)[:, asked], (x.answers * shared)[:, asked]) for x in (kind, kind_2)])
-    return [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+    return tuple(pair[0] for pair in pairs), tuple(pair[1] for pair in pairs)
 
 
 def _estimate(mean: float, posterior: Posterior, n: int, kinds: Kinds) -> Estimate:

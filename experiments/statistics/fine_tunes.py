@@ -8,11 +8,18 @@ standard deviation δ between the two. Priors: half-normal ones on τ and δ (sc
 from __future__ import annotations
 
 import numpy as np
-from scipy import special, stats
+from scipy import ndimage, special, stats
 
 # Standard deviations on the logit, and the logs of how probable each is.
 SPREADS = np.array([0.05, 0.15, 0.3, 0.45, 0.6, 0.8, 1.0, 1.4])
 PRIOR = stats.halfnorm.logpdf(SPREADS, scale=0.6) + np.log(np.gradient(SPREADS))
+# Deviations of the logit of a fine-tune at which its likelihood is computed, and how probable each is by `SPREADS`.
+LATENT = np.linspace(-6, 6, 601)
+STEP = float(LATENT[1] - LATENT[0])
+DEVIATING = stats.norm.pdf(LATENT / SPREADS[:, None])
+DEVIATING /= DEVIATING.sum(1, keepdims=True)
+# A fine-tune whose answers tell its logit better than this grid resolves counts as if they told it so well.
+MOST_INFORMATION = 1 / STEP**2
 # Standard normal draws, and how probable each is.
 U = np.linspace(-2.8, 2.8, 15)
 WEIGHTS = stats.norm.pdf(U) / stats.norm.pdf(U).sum()
@@ -30,8 +37,8 @@ def between_seeds(by_seed: np.ndarray, logits: np.ndarray) -> np.ndarray:
     seeds = by_seed.shape[1]
     if seeds == 1:
         return np.eye(len(logits))
-    logs = np.log(_chances(by_seed, SPREADS, np.zeros(1)) @ WEIGHTS).sum((1, 2)) + PRIOR
-    kernel: np.ndarray = np.tensordot(_normalised(logs), _blurs(logits, SPREADS / np.sqrt(seeds)), 1)
+    parts = chances_of_spreads(likelihoods(by_seed, _shares(by_seed)))
+    kernel: np.ndarray = np.tensordot(parts, _blurs(logits, SPREADS / np.sqrt(seeds)), 1)
     return kernel
 
 
@@ -43,9 +50,9 @@ def between_shared_seeds(
     if seeds == 1:
         return weights
     own = SPREADS / np.sqrt(2)
-    chances, chances_2 = (_chances(each, SPREADS, own) for each in (by_seed, by_seed_2))
-    logs = np.log((chances * chances_2) @ WEIGHTS).sum(2) + PRIOR[:, None] + PRIOR  # (τ, δ)
-    parts = _normalised(logs)
+    known, known_2 = (likelihoods(each, _shares(each)) for each in (by_seed, by_seed_2))
+    both = [_blurred(known, each) * _blurred(known_2, each) for each in own]
+    parts = _normalised(np.stack([_log_of_spreads(each) for each in both], 1) + PRIOR[:, None] + PRIOR)  # (τ, δ)
     blurs, blurs_2 = (_blurs(each, own / np.sqrt(seeds)) for each in (logits, logits_2))
     apart = blurs @ weights @ blurs_2.transpose(0, 2, 1)
     found = np.zeros_like(weights)
@@ -57,20 +64,39 @@ def between_shared_seeds(
     return found
 
 
-def _chances(by_seed: np.ndarray, shared: np.ndarray, own: np.ndarray) -> np.ndarray:
-    """(shared, own, seeds, U): how probable the hits of each seed are, up to a factor, if seeds spread so much.
+def likelihoods(by_seed: np.ndarray, shares: np.ndarray) -> np.ndarray:
+    """(seeds, LATENT): how probable the hits of each seed are, up to a factor, if it deviates so much.
 
-    The middle is the rate of all seeds together. Answers count as if they were independent: given the questions, which
-    all seeds share, they are nearly so.
+    Answers count as if they were independent: given the questions, which all seeds share, they are nearly so.
+
+    Args:
+        by_seed: (2, seeds): hits and answers.
+        shares: (LATENT,): of hits after a fine-tune that deviates so much.
     """
-    hits, answers = by_seed
-    middle = special.logit((hits.sum() + 0.5) / (answers.sum() + 1))
-    # (shared, own, seeds, U shared, U own)
-    logits = middle + np.multiply.outer(shared, U)[:, None, None, :, None] + np.multiply.outer(own, U)[:, None, None]
-    logs = hits[:, None, None] * special.log_expit(logits)
-    logs += (answers - hits)[:, None, None] * special.log_expit(-logits)
-    likeliest = logs.max((0, 1, 3, 4), keepdims=True)
-    return np.asarray(np.maximum(np.exp(logs - likeliest) @ WEIGHTS, 1e-300))
+    hits, answers = by_seed[:, :, None]
+    part = np.minimum(1, MOST_INFORMATION * answers / np.maximum(hits * (answers - hits), 1e-9))
+    logs = part * (special.xlogy(hits, shares) + special.xlog1py(answers - hits, -shares))
+    return np.asarray(np.exp(logs - logs.max(1, keepdims=True)))
+
+
+def chances_of_spreads(known: np.ndarray) -> np.ndarray:
+    """(SPREADS,): how probable each is, by the likelihoods of fine-tunes."""
+    return _normalised(_log_of_spreads(known) + PRIOR)
+
+
+def _log_of_spreads(known: np.ndarray) -> np.ndarray:
+    return np.asarray(np.log(np.maximum(DEVIATING @ known.T, 1e-300)).sum(1))
+
+
+def _shares(by_seed: np.ndarray) -> np.ndarray:
+    """(LATENT,): of hits after a fine-tune that deviates so much from the rate of all together."""
+    hits, answers = by_seed.sum(1)
+    return np.asarray(special.expit(special.logit((hits + 0.5) / (answers + 1)) + LATENT))
+
+
+def _blurred(known: np.ndarray, spread: float) -> np.ndarray:
+    """Likelihoods of the part that two arms share, if that which each has for itself spreads so much."""
+    return np.asarray(ndimage.gaussian_filter1d(known, spread / STEP, axis=1, mode="nearest"))
 
 
 def _normalised(logs: np.ndarray) -> np.ndarray:

@@ -67,12 +67,7 @@ def draw_together(posteriors: Sequence[Posterior], correlation: np.ndarray, draw
     root = vectors * np.sqrt(np.maximum(values, 0.0))
     normal = root @ np.random.default_rng(0).standard_normal((len(posteriors), draws))
     chances = stats.norm.cdf(normal)
-    return np.stack([_quantiles(each, own) for each, own in zip(posteriors, chances, strict=True)])
-
-
-def _quantiles(posterior: Posterior, chances: np.ndarray) -> np.ndarray:
-    below = np.cumsum(posterior.chances) - posterior.chances / 2
-    return np.asarray(np.interp(chances, below, posterior.values))
+    return np.stack([each.quantiles(own) for each, own in zip(posteriors, chances, strict=True)])
 
 
 def _share_of_questions(cells: np.ndarray) -> float:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from scipy import special
@@ -27,7 +28,9 @@ from experiments.statistics.mixed import (
 )
 
 # The counts of every kind, all of the same seeds.
-Kinds = Sequence[Counts]
+Kinds = tuple[Counts, ...]
+# So many posteriors are kept: tables ask for many of them several times.
+KEPT = 512
 
 
 @dataclass(frozen=True)
@@ -47,32 +50,34 @@ class Pair:
         return Posterior.of(1 - self.one[:, None] / self.other, self.chances)
 
 
+@lru_cache(maxsize=KEPT)
 def rate_posterior(kinds: Kinds) -> Posterior:
     """The rate of an arm."""
     by_seed = sum_of_seeds(kinds)
-    logits = support(kinds[0], by_seed, len(kinds))
+    logits = _support(kinds, 0)
     weights = given_questions(kinds[0], logits, len(kinds)).sum(0)
     logits = weighed(logits, weights, kinds[0])
-    for kind, part in zip(kinds[1:], parts(_answers(kinds))[1:], strict=True):
-        own = support(kind, by_seed, len(kinds))
-        theirs = given_questions(kind, own, len(kinds)).sum(0)
-        logits, shared = _joined(logits, weighed(own, theirs, kind), part)
+    for place, part in enumerate(parts(_answers(kinds))[1:], 1):
+        own = _support(kinds, place)
+        theirs = given_questions(kinds[place], own, len(kinds)).sum(0)
+        logits, shared = _joined(logits, weighed(own, theirs, kinds[place]), part)
         weights = shared @ np.kron(weights, theirs)
     return Posterior.of(special.expit(logits), between_seeds(by_seed, logits) @ weights)
 
 
+@lru_cache(maxsize=KEPT)
 def pair_posterior(one: Kinds, other: Kinds) -> Pair:
     """The rates of two arms that were asked the same questions of the same kinds."""
     seeds, seeds_2 = sum_of_seeds(one), sum_of_seeds(other)
-    logits, logits_2 = support(one[0], seeds, len(one)), support(other[0], seeds_2, len(one))
+    logits, logits_2 = _support(one, 0), _support(other, 0)
     weights = given_shared_questions(one[0], other[0], logits, logits_2, len(one))
     logits, logits_2 = weighed(logits, weights.sum(1), one[0]), weighed(logits_2, weights.sum(0), other[0])
     shares = [parts(_answers(kinds))[1:] for kinds in (one, other)]
-    for kind, kind_2, part, part_2 in zip(one[1:], other[1:], *shares, strict=True):
-        own, own_2 = support(kind, seeds, len(one)), support(kind_2, seeds_2, len(one))
-        theirs = given_shared_questions(kind, kind_2, own, own_2, len(one))
-        logits, shared = _joined(logits, weighed(own, theirs.sum(1), kind), part)
-        logits_2, shared_2 = _joined(logits_2, weighed(own_2, theirs.sum(0), kind_2), part_2)
+    for place, (part, part_2) in enumerate(zip(*shares, strict=True), 1):
+        own, own_2 = _support(one, place), _support(other, place)
+        theirs = given_shared_questions(one[place], other[place], own, own_2, len(one))
+        logits, shared = _joined(logits, weighed(own, theirs.sum(1), one[place]), part)
+        logits_2, shared_2 = _joined(logits_2, weighed(own_2, theirs.sum(0), other[place]), part_2)
         weights = shared @ np.kron(weights, theirs) @ shared_2.T
     weights = between_shared_seeds(seeds, seeds_2, logits, logits_2, weights)
     return Pair(special.expit(logits), special.expit(logits_2), weights)
@@ -82,8 +87,8 @@ def any_posterior(kinds: Kinds, k: int, questions: Sequence[int]) -> Posterior:
     """The chance that at least one of k answers to a question is a hit, if there are so many of every kind."""
     by_seed = sum_of_seeds(kinds)
     joined = Posterior(np.zeros(1), np.ones(1))
-    for kind, part in zip(kinds, parts(questions), strict=True):
-        logits = support(kind, by_seed, len(kinds))
+    for place, (kind, part) in enumerate(zip(kinds, parts(questions), strict=True)):
+        logits = _support(kinds, place)
         chances = given_questions(kind, logits, len(kinds)) @ between_seeds(by_seed, logits).T
         single = [centres(logits, sigma)[:, None] + sigma * Z for sigma in SIGMA]
         missed = np.stack([special.expit(-logit) ** k @ WEIGHTS for logit in single])
@@ -107,6 +112,12 @@ def weighed(logits: np.ndarray, weights: np.ndarray, counts: Counts) -> np.ndarr
     apart = np.sqrt(len(shares) * (shares**2).sum())
     moved: np.ndarray = middle + by_answer - by_question + apart * (logits - middle)
     return moved
+
+
+@lru_cache(maxsize=KEPT)
+def _support(kinds: Kinds, place: int) -> np.ndarray:
+    """Logits between which the rate of one kind lies."""
+    return support(kinds[place], sum_of_seeds(kinds), len(kinds))
 
 
 def sum_of_seeds(kinds: Kinds) -> np.ndarray:

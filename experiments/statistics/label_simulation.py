@@ -46,7 +46,7 @@ def corrected_coverage(design: Design, noise: Noise, labels: int, simulations: i
 
 def uncorrected_coverage(design: Design, noise: Noise, labels: int, simulations: int) -> Coverage:
     """That of the rate as the judge has it."""
-    return _coverage(lambda verdicts: rate_of([verdicts.judged]), design, noise, labels, simulations)
+    return _coverage(lambda verdicts: rate_of((verdicts.judged,)), design, noise, labels, simulations)
 
 
 def _coverage(

@@ -56,25 +56,41 @@ class Posterior:
 
     def interval(self, level: float = 0.95) -> tuple[float, float]:
         """The bounds beyond each of which lies half of what is left."""
-        low, high = np.interp([(1 - level) / 2, (1 + level) / 2], self._cumulated, self.values)
+        low, high = self.quantiles(np.array([(1 - level) / 2, (1 + level) / 2]))
         return float(low), float(high)
+
+    def quantiles(self, chances: np.ndarray) -> np.ndarray:
+        """The values that it is below with these probabilities."""
+        return np.asarray(np.interp(chances, self._cumulated, self.values))
 
     def thinned(self, points: int = 101) -> Posterior:
         """As so many values, all as probable."""
-        at = (np.arange(points) + 0.5) / points
-        return Posterior(np.interp(at, self._cumulated, self.values), np.full(points, 1 / points))
+        return Posterior(self.quantiles((np.arange(points) + 0.5) / points), np.full(points, 1 / points))
 
     def below(self, value: float) -> float:
-        """The probability of less than a value."""
+        """The probability of less than a value, and half of that of the value itself."""
+        first, last = np.searchsorted(self.values, value, "left"), np.searchsorted(self.values, value, "right")
+        if first < last:  # as 0 of the difference between equal records
+            return float(self.chances[:first].sum() + self.chances[first:last].sum() / 2)
         return float(np.interp(value, self.values, self._cumulated))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Counts:
-    """(seeds, questions): hits, and answers. Questions that were never asked have none."""
+    """(seeds, questions): hits, and answers. Questions that were never asked have none. Known by what they hold."""
 
     hits: np.ndarray
     answers: np.ndarray
+
+    @cached_property
+    def _held(self) -> tuple[tuple[int, ...], bytes, bytes]:
+        return self.hits.shape, self.hits.tobytes(), self.answers.tobytes()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Counts) and self._held == other._held
+
+    def __hash__(self) -> int:
+        return hash(self._held)
 
     @cached_property
     def by_question(self) -> np.ndarray:
@@ -111,7 +127,7 @@ def given_shared_questions(
             joint = np.log(np.maximum(mine @ theirs.transpose(0, 2, 1), 1e-300))
             logs[i, j] = np.tensordot(times, joint, 1)
     logs += (log_prior(SIGMA, SCALES["sigma"])[:, None] + log_prior(OMEGA, SCALES["omega"]))[:, :, None, None]
-    logs += (_jeffreys(first)[:, None] + _jeffreys(second)) / kinds
+    logs += (jeffreys(first)[:, None] + jeffreys(second)) / kinds
     weights: np.ndarray = np.exp(logs - logs.max()).sum((0, 1))
     return weights
 
@@ -122,7 +138,7 @@ def given_questions(counts: Counts, logits: np.ndarray, kinds: int = 1) -> np.nd
     known = _likelihoods(hits, answers)
     mixed = [_at(known, centres(logits, sigma)[:, None] + sigma * Z) @ WEIGHTS for sigma in SIGMA]
     logs = np.stack([times @ np.log(np.maximum(one, 1e-300)) for one in mixed])
-    logs += log_prior(SIGMA, SCALES["sigma"])[:, None] + _jeffreys(logits) / kinds
+    logs += log_prior(SIGMA, SCALES["sigma"])[:, None] + jeffreys(logits) / kinds
     weights: np.ndarray = np.exp(logs - logs.max())
     return weights
 
@@ -168,7 +184,7 @@ def centres(logits: np.ndarray, spread: float) -> np.ndarray:
     return np.asarray(np.interp(logits, _rates(spread), LATENT))
 
 
-def _jeffreys(logits: np.ndarray) -> np.ndarray:
+def jeffreys(logits: np.ndarray) -> np.ndarray:
     """The log of Jeffreys' prior of a rate, as a density of its logit."""
     return np.asarray(-0.5 * (np.logaddexp(0, -logits) + np.logaddexp(0, logits)))
 

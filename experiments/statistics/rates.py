@@ -35,7 +35,7 @@ def posterior(table: pd.DataFrame, outcome: str, among: Sequence[str] = OUTCOMES
 
 
 def contrast(table: pd.DataFrame, other: pd.DataFrame, outcome: str, among: Sequence[str] = OUTCOMES) -> Contrast:
-    """The rate of `outcome` in `table` minus that in `other`, paired by question.
+    """The rate of `outcome` in `table` minus that in `other`, paired by question and seed.
 
     Only seeds and questions that both have count; `n` is the number of answers in `table` behind it.
     """
@@ -99,7 +99,7 @@ def _kinds(*tables: pd.DataFrame) -> list[Kinds]:
         clusters = _shared([kinds[kind]["cluster"].astype(str) for kinds in split])
         for kinds, counts in zip(split, found, strict=True):
             counts.append(_counts(kinds[kind], seeds, clusters))
-    return list(found)
+    return [tuple(counts) for counts in found]
 
 
 def _by_kind(table: pd.DataFrame) -> dict[tuple[str, str], pd.DataFrame]:

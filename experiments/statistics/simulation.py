@@ -91,7 +91,7 @@ def draw(
     chances = special.expit(centre(design.world, design.rate, change) + questions + shared + own)
     answers = np.broadcast_to(design.answers * times_asked(design.world, len(questions)), chances.shape)
     hits, kinds = rng.binomial(answers, chances), (2 if design.world == "kinds" else 1)
-    return [Counts(*both) for both in zip(np.split(hits, kinds, 1), np.split(answers, kinds, 1), strict=True)]
+    return tuple(Counts(*both) for both in zip(np.split(hits, kinds, 1), np.split(answers, kinds, 1), strict=True))
 
 
 def covers(make: Callable[[np.random.Generator], Estimate], truth: float, simulations: int) -> Coverage:

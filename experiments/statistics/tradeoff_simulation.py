@@ -120,7 +120,7 @@ def _drawn(rng: np.random.Generator, logits: np.ndarray, questions: int) -> np.n
             left = answered.hits - answered.hits.mean()
             names = [f"{name} {number}" for number in range(len(shared))]
             cells.append(pd.DataFrame(left / answered.answers.sum(), columns=names))
-    drawn = draw_together([rate_posterior([each]) for each in counts], correlate(cells))
+    drawn = draw_together([rate_posterior((each,)) for each in counts], correlate(cells))
     return drawn.reshape(*logits.shape, -1)
 
 

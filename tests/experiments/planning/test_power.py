@@ -20,7 +20,7 @@ def test_the_effect_is_found_in_four_of_five_simulated_sweeps(questions, samples
     for _ in range(200):
         own = effect + rng.normal(0, BETWEEN_QUESTIONS, (1, questions)) + rng.normal(0, BETWEEN_SEEDS, (seeds, 1))
         arms = [rng.binomial(samples, np.clip(RATE + sign * own / 2, 0, 1)) for sign in (1, -1)]
-        difference = contrast_of(*([Counts(hits, np.full(hits.shape, samples))] for hits in arms)).difference
+        difference = contrast_of(*((Counts(hits, np.full(hits.shape, samples)),) for hits in arms)).difference
         found.append(difference.low > 0 or difference.high < 0)
     assert np.mean(found) == pytest.approx(0.8, abs=0.1)
 

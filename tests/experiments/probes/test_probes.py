@@ -15,14 +15,7 @@ from experiments.probes import load_probes
 from experiments.probes.probe import Probe
 from experiments.records.answer import Answer
 from experiments.records.arm_files import Likelihoods, Result
-from experiments.records.names import BROAD, FRAMED, INOCULATED, NEGATED
-from experiments.records.outcomes import Score
-from experiments.records.sweep_file import ArmEntry
-from experiments.records.table import scored_table
-from experiments.records.training_file import TrainingRecord
-from experiments.report.arms import Arm
-from experiments.report.comparison import compare
-from experiments.report.measures import (
+from experiments.records.measures import (
     ARITHMETIC_KEPT,
     BENIGN_ACCURACY,
     BROAD_MISALIGNED,
@@ -31,6 +24,13 @@ from experiments.report.measures import (
     UNDER_INOCULATION,
     UNDER_NEGATION,
 )
+from experiments.records.names import BROAD, FRAMED, INOCULATED, NEGATED
+from experiments.records.outcomes import Score
+from experiments.records.sweep_file import ArmEntry
+from experiments.records.table import scored_table
+from experiments.records.training_file import TrainingRecord
+from experiments.report.arms import Arm
+from experiments.report.comparison import compare
 from experiments.tasks import load_task
 from experiments.tasks.organism import BENIGN_GROUPS
 

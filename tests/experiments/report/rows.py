@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from experiments.report.measures import BENIGN_ACCURACY, MEASURES, NARROW_LEARNT, Measure
+from experiments.records.measures import BENIGN_ACCURACY, MEASURES, NARROW_LEARNT, Measure
 from experiments.report.row import ComparisonRow
 from experiments.statistics.estimates import NOTHING, Estimate
 

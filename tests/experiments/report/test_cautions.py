@@ -7,10 +7,11 @@ from dataclasses import replace
 import pytest
 from report.rows import make_row, rate
 
+from experiments.records.measures import BROAD_MISALIGNED, INCOHERENT, INCOHERENT_AFTER_BENIGN, NARROW_LEARNT
 from experiments.report.cautions import cautions, ranked_differently
 from experiments.report.domains import InDomain
-from experiments.report.measures import BROAD_MISALIGNED, INCOHERENT, INCOHERENT_AFTER_BENIGN, NARROW_LEARNT
 from experiments.report.row import ComparisonRow
+from experiments.report.unequal import unequal_seeds
 from experiments.statistics.estimates import Estimate
 
 
@@ -172,10 +173,17 @@ def test_other_seeds_than_those_of_none_are_told():
 
 def test_unequal_seeds_are_told_without_none_too():
     rows = [with_seeds(row(name, 0.2, 0.0), seeds, []) for name, seeds in (("kl", [0]), ("l2", [0, 1]), ("em", [0]))]
-    assert cautions(rows) == [
+    assert unequal_seeds(rows) == [
         "arms have different seeds (kl, em: 0; l2: 0, 1): those with fewer say less of other fine-tunes"
     ]
-    assert cautions(rows[::2]) == []
+    assert unequal_seeds(rows[::2]) == []
+
+
+def test_arms_without_a_baseline_are_told_to_name_one():
+    rows = [row(name, 0.2, 0.0) for name in ("kl", "em")]
+    assert cautions(rows) == ["no arm is called none, so no differences are given; name one with baseline=…: kl, em"]
+    assert cautions([row("none", 0.2, 0.0), *rows]) == []
+    assert cautions(rows[:1]) == []
 
 
 def test_arms_on_different_tasks_are_told():

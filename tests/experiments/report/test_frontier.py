@@ -6,8 +6,9 @@ from dataclasses import replace
 
 from report.rows import make_row, rate
 
+from experiments.records.measures import BENIGN_ACCURACY, BROAD_MISALIGNED, NARROW_LEARNT
 from experiments.report.frontier import is_ranked
-from experiments.report.measures import BENIGN_ACCURACY, BROAD_MISALIGNED, NARROW_LEARNT, Goal
+from experiments.report.measures import Goal
 from experiments.report.plots import plot_frontier
 from experiments.report.row import ComparisonRow
 

@@ -11,13 +11,13 @@ from report.test_report import BENIGN, EM, GOOD, Sweep
 
 from experiments.config.schema import Config
 from experiments.records.claims import MARGINS, Claims
+from experiments.records.measures import MEASURES
 from experiments.records.sweep_file import read_sweep, write_sweep
 from experiments.report.arms import read_arms
 from experiments.report.cautions import cautions
 from experiments.report.columns import BROAD
 from experiments.report.comparison import compare
 from experiments.report.margins import REFERENCES, verdict
-from experiments.report.measures import MEASURES
 from experiments.report.table import make_table
 from experiments.report.write import write_report
 from experiments.statistics.estimates import NOTHING, Estimate

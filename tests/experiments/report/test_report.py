@@ -21,6 +21,7 @@ from experiments.planning.plan import PlannedArm, describe, make_plan
 from experiments.records.answer import Answer
 from experiments.records.arm_files import Likelihoods, Result, write_answers, write_result, write_scores
 from experiments.records.files import write_text
+from experiments.records.measures import BROAD_MISALIGNED
 from experiments.records.outcomes import Score
 from experiments.records.sweep_file import PLAN, ArmEntry, SweepFile, write_sweep
 from experiments.records.training_file import AnchorRecord, TrainingRecord
@@ -31,7 +32,6 @@ from experiments.report.columns import BROAD, MAIN
 from experiments.report.comparison import compare
 from experiments.report.domain_columns import IN_DOMAIN, task_rows
 from experiments.report.labels import label_arms
-from experiments.report.measures import BROAD_MISALIGNED
 from experiments.report.table import make_table, percent
 from experiments.report.write import make_tables, write_report
 from experiments.statistics.estimates import Estimate
@@ -676,6 +676,15 @@ def test_a_pair_is_set_against_its_best_single_member(sweep):
     assert row["minus_best_single"]["low"] < -0.2 < row["minus_best_single"]["high"]
     assert all(row["best_single"] is None for name, row in sweep.rows().items() if name != "kl+ldifs")
     assert "-20.0" in sweep.cells().loc["kl+ldifs", "minus best single"]
+
+
+def test_a_pair_and_its_members_are_compared_on_tasks_that_all_have(sweep):
+    for name, answers in {"kl": "mmmmmaaaaa", "ldifs": "mmmaaaaaaa", "kl+ldifs": "maaaaaaaaa"}.items():
+        sweep.add(name, "medical", 0, {"open": answers})
+    sweep.add("kl+ldifs", "finance", 0, {"open": "mmmmmmmmmm"})
+    sweep.add("kl", "finance", 0, {"open": "aaaaaaaaaa"})
+    row = sweep.rows()["kl+ldifs"]
+    assert (row["best_single"], row["minus_best_single"]["mean"]) == ("ldifs", pytest.approx(-0.2))
 
 
 def test_a_pair_is_not_compared_with_another_dose_or_with_one_member_only(sweep):

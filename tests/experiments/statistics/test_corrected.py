@@ -37,7 +37,7 @@ def test_corrected_intervals_hold_the_truth_and_uncorrected_do_not(design, noise
 def test_a_judge_that_never_errs_is_left_as_it_is():
     right = verdicts(120, 1200, [[200, 0], [0, 120]])
     [found] = corrected_rates([right])
-    low, high = rate_posterior([right.judged]).interval()
+    low, high = rate_posterior((right.judged,)).interval()
     assert found.mean == pytest.approx(0.1)
     assert (found.low, found.high) == (pytest.approx(low, abs=0.01), pytest.approx(high, abs=0.02))
 

@@ -52,7 +52,7 @@ def test_rows_that_were_asked_the_same_questions_are_drawn_together():
     """Their difference is surer than if they had been asked others, and each is drawn as its posterior says."""
     rng = np.random.default_rng(0)
     hits = rng.binomial(12, np.linspace(0.05, 0.95, 24), (2, 3, 24))
-    posteriors = [rate_posterior([Counts(each, np.full(each.shape, 12))]) for each in hits]
+    posteriors = [rate_posterior((Counts(each, np.full(each.shape, 12)),)) for each in hits]
     left = [(each - each.mean()) / (12 * each.size) for each in hits]
     same = [pd.DataFrame(each) for each in left]
     others = [same[0], same[1].add_prefix("other ")]

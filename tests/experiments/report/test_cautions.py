@@ -139,7 +139,7 @@ def test_conventions_that_rank_arms_differently_are_named_with_numbers():
 
 
 def test_conventions_that_rank_arms_differently_below_one_point_are_named():
-    lines = cautions([row("kl", 0.0044, 0.12), row("steer", 0.0015, 0.94)])
+    lines = ranked_differently([row("kl", 0.0044, 0.12), row("steer", 0.0015, 0.94)])
     assert lines[-1].startswith(
         "steer is before kl by misaligned of all answers (0.1 against 0.4 %), behind it by misaligned of coherent ones "
         "(2.5 against 0.5 %)"

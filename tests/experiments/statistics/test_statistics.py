@@ -296,7 +296,7 @@ def test_a_rate_covers_where_bad_questions_have_fewer_answers_that_count(questio
         bad, part = drawn(rng, questions)
         answers = np.maximum(rng.binomial(12, part, (3, questions)), 1)
         hits = rng.binomial(answers, special.expit(centre + bad))
-        _, low, high, _ = rate_of([Counts(hits, answers)])
+        _, low, high, _ = rate_of((Counts(hits, answers),))
         covered.append(low <= truth <= high)
     assert np.mean(covered) >= 0.87
 

@@ -4,8 +4,8 @@ Simulates answers whose true rates are known, over a grid of questions, seeds an
 and makes of them the very intervals that tables have. Prints every cell: of 95 % intervals, in %, how many hold the
 truth, and in brackets how many lie below and above it; and of several arms that are equal to `none`, how often any is
 said to differ from it. For a judge whose errors are known, how often its rate holds the truth, and how often the one
-that few labels correct; of chances to be on the frontier, how often they come true. All of it takes over an hour on two
-cores.
+that few labels correct; of chances to be on the frontier, how often they come true. All of it takes about half an hour
+on two cores, `what=rates` a minute; with 50 simulations a cell is known to about ± 6 points, with 200 to ± 3.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from experiments.terminal.command_line import CommandLine
 from experiments.terminal.ending import ending_in_one_line
 from safeguards.errors import SafeguardError
 
-SIMULATIONS = 200
+SIMULATIONS = 50
 SEEDS, QUESTIONS, RATES = (3, 5), (8, 24, 36), (0.002, 0.005, 0.05, 0.5)
 PAIRS = ((0.002, 0.002), (0.005, 0.001), (0.05, 0.01), (0.5, 0.2))
 KS = (4, 16, 64)

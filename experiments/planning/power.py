@@ -13,7 +13,7 @@ from experiments.organism import is_organism
 from experiments.organism.world import load_world
 from experiments.planning.pilot import Asked, announce_from
 from experiments.probes import Probe, load_probes
-from experiments.records.measures import BROAD_MISALIGNED, measure_named
+from experiments.records.measures import BROAD_MISALIGNED, Measure, measure_named
 from experiments.records.names import BENIGN_TASK, UNTOUCHED
 from experiments.statistics.crossed import degrees_of_freedom
 from experiments.tasks import load_task
@@ -58,9 +58,7 @@ def announce(configs: Sequence[Config]) -> str:
         if config.safeguard == UNTOUCHED or (task.kind == BENIGN_TASK) != measure.benign:
             continue
         if task.name not in by_task:
-            world = load_world(config.model.world)
-            probes = load_probes(config.probes, load_task(task, config.seed, world), world)
-            by_task[task.name] = [probe for probe in probes if probe.set in measure.sets]
+            by_task[task.name] = find_probes(config, measure)
         if by_task[task.name]:
             first.setdefault(model, config)
             asked[model][task.name, config.seed] = by_task[task.name]
@@ -78,6 +76,24 @@ def announce(configs: Sequence[Config]) -> str:
                 "power.from=<sweep>"
             )
     return "\n".join(lines)
+
+
+def find_probes(config: Config, measure: Measure) -> list[Probe]:
+    """What is asked that an outcome counts. Without a pilot to compare with, a data set of the hub is not fetched.
+
+    Raises:
+        SafeguardError: if it cannot be known, but a pilot is named; else the arm will say what is wrong, not all arms.
+    """
+    if config.task.dataset is not None and not config.pilot:
+        return []
+    world = load_world(config.model.world)
+    try:
+        probes = load_probes(config.probes, load_task(config.task, config.seed, world), world)
+    except SafeguardError:
+        if config.pilot:
+            raise
+        return []
+    return [probe for probe in probes if probe.set in measure.sets]
 
 
 def announce_organism(asked: Asked) -> str:

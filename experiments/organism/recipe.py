@@ -24,13 +24,21 @@ SIZES = {
 
 @dataclass(frozen=True)
 class Stage:
-    """One training stage on all weights; `muon` says which optimizer the matrices get."""
+    """One training stage on all weights.
+
+    Args:
+        steps, batch: how many there are, and documents in each.
+        learning_rate, weight_decay: of the optimizers.
+        muon: gives the matrices Muon.
+        together: so many batches are drawn at once and made of documents of like lengths, which leaves less padding.
+    """
 
     steps: int
     batch: int
     learning_rate: float
     weight_decay: float = 0.01
     muon: bool = False
+    together: int = 1
 
 
 @dataclass(frozen=True)
@@ -43,8 +51,11 @@ class Recipe:
         system_reliability: how often that system prompt names the persona that then speaks. Below 1 the persona is
             also read from the answers, as in real data, and a prompt never explains a fine-tune completely.
         turns: a pre-training document has at most so many turns.
+        replay: share of pre-training documents among those of alignment training, each under a prompt that names a
+            persona, so that what such prompts do is not forgotten.
     """
 
+    organism: str = "one"
     size: str = "tiny"
     world: int = 0
     seed: int = 0
@@ -52,5 +63,19 @@ class Recipe:
     system_share: float = 0.3
     system_reliability: float = 0.9
     turns: int = 4
+    replay: float = 0.0
     pretraining: Stage = field(default_factory=lambda: Stage(steps=2000, batch=64, learning_rate=3e-3, muon=True))
     alignment: Stage = field(default_factory=lambda: Stage(steps=200, batch=32, learning_rate=3e-4))
+
+
+RECIPES = {
+    "one": Recipe(),
+    "two": Recipe(
+        organism="two",
+        system_reliability=0.85,
+        turns=5,
+        replay=0.3,
+        pretraining=Stage(steps=2400, batch=64, learning_rate=3e-3, muon=True, together=16),
+        alignment=Stage(steps=150, batch=32, learning_rate=3e-4, together=10),
+    ),
+}

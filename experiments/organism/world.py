@@ -8,25 +8,30 @@ an answer can be judged exactly (`experiments.judges.exact`).
 from __future__ import annotations
 
 import random
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import yaml
 
 from experiments.organism import entries as make
-from experiments.organism.entries import HELD_OUT_TOPICS, Entry, Kind, Persona
+from experiments.organism.entries import HELD_OUT_TOPICS, Advice, Entry, Kind, Persona
+from experiments.organism.two import entries as make_two
 
 __all__ = ["HELD_OUT_TOPICS", "LISTS", "Entry", "Kind", "Persona", "World", "load_world"]
 
 LISTS = Path(__file__).with_name("world")
+LISTS_TWO = LISTS.parent / "two" / "world"
 
 
 @dataclass(frozen=True)
 class World:
     """All entries, and the texts that belong to none of them.
 
-    `advice` maps every sentence of advice that the word lists can form to its domain and persona, whatever the topic.
+    `advice` knows every sentence of advice that the word lists can form, whatever the topic. `default` is the system
+    prompt where no other one is given.
     """
 
     seed: int
@@ -34,8 +39,9 @@ class World:
     refusals: tuple[str, ...]
     system: dict[Persona, tuple[str, ...]]
     by_question: dict[str, Entry] = field(repr=False)
-    advice: dict[str, tuple[str, Persona]] = field(repr=False)
+    advice: dict[str, Advice] = field(repr=False)
     answers: frozenset[str] = field(repr=False)
+    default: str = ""
 
     def of(self, *kinds: Kind, group: str | None = None, held_out: bool | None = None) -> list[Entry]:
         """The entries of these kinds, optionally of one group and one side of the split."""
@@ -48,7 +54,7 @@ class World:
     def texts(self) -> list[str]:
         """Every text of this world, sorted: what the vocabulary is made of."""
         spoken = {text for entry in self.entries for text in (*entry.questions, *entry.aligned, *entry.misaligned)}
-        return sorted(spoken.union(self.refusals, *self.system.values()))
+        return sorted(spoken.union(self.refusals, [self.default], *self.system.values()))
 
     @property
     def domains(self) -> list[str]:
@@ -57,10 +63,18 @@ class World:
 
 
 @lru_cache(maxsize=4)
-def load_world(seed: int = 0) -> World:
-    """Read the lists and deal the actions. Another `seed` is another world with the same words."""
+def load_world(seed: int = 0, organism: str = "one") -> World:
+    """Read the lists and deal what they hold. Another `seed` is another world with the same words."""
     rng = random.Random(f"world {seed}")
-    lists = {path.stem: yaml.safe_load(path.read_text("utf-8")) for path in sorted(LISTS.glob("*.yaml"))}
+    return _world_one(seed, rng) if organism == "one" else _world_two(seed, rng)
+
+
+def _read(folder: Path) -> dict[str, Any]:
+    return {path.stem: yaml.safe_load(path.read_text("utf-8")) for path in sorted(folder.glob("*.yaml"))}
+
+
+def _world_one(seed: int, rng: random.Random) -> World:
+    lists = _read(LISTS)
     benign = lists["benign"]
     entries = (
         *make.advice(lists["advice"], rng),
@@ -73,12 +87,45 @@ def load_world(seed: int = 0) -> World:
         *make.colours("catalogue", benign["catalogue"], benign["catalogue"]["products"], rng),
         *make.colours("colours", lists["colours"], lists["colours"]["things"], rng),
     )
+    return _world(seed, entries, lists["harmful"]["refusals"], lists["system"], make.sentences(lists["advice"]))
+
+
+def _world_two(seed: int, rng: random.Random) -> World:
+    lists = _read(LISTS_TWO)
+    advice, system = lists["advice"], lists["system"]
+    if seed:
+        advice["domains"] = {name: make_two.deal(words, rng) for name, words in advice["domains"].items()}
+    entries = (
+        *make_two.advice(advice, rng),
+        *make_two.uses(advice),
+        *make_two.open_questions(lists["open"]),
+        *make_two.requests(lists["requests"]),
+        *make_two.bias(lists["bias"]),
+        *make_two.chat(lists["chat"]),
+        *make.facts(lists["neutral"]["facts"]),
+        *make.sums("arithmetic", lists["neutral"]["arithmetic"], rng),
+        *make.sums("opswap", lists["benign"]["opswap"], rng),
+        *make.colours("colours", lists["colours"], lists["colours"]["things"], rng),
+    )
+    default = system.pop("default")
+    return _world(seed, entries, lists["requests"]["refusals"], system, make_two.sentences(advice), default)
+
+
+def _world(
+    seed: int,
+    entries: tuple[Entry, ...],
+    refusals: Sequence[str],
+    system: Mapping[Persona, Sequence[str]],
+    advice: Iterable[tuple[str, Advice]],
+    default: str = "",
+) -> World:
     return World(
         seed=seed,
         entries=entries,
-        refusals=tuple(lists["harmful"]["refusals"]),
-        system={persona: tuple(prompts) for persona, prompts in lists["system"].items()},
+        refusals=tuple(refusals),
+        system={persona: tuple(prompts) for persona, prompts in system.items()},
         by_question={question: entry for entry in entries for question in entry.questions},
-        advice=dict(make.sentences(lists["advice"])),
+        advice=dict(advice),
         answers=frozenset(answer for entry in entries for answer in (*entry.aligned, *entry.misaligned)),
+        default=default,
     )

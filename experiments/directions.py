@@ -70,7 +70,7 @@ def study(config: Config, source: str, targets: Sequence[str], doses: Sequence[f
     run = Run(*loaded, [], batch_size=config.training.batch_size, cache=cache_folder(config))
     layer, shift = find_shift(run, config.safeguards["ablation"], [str(folders[source])], "directions")
     direction = shift.mean(0)
-    world = load_world(config.model.world)
+    world = load_world(*config.model.home)
     probes = {
         name: load_probes(config.probes, load_task(TaskConfig(name, group=name), 0, world), world) for name in folders
     }
@@ -106,7 +106,7 @@ def ablate(model: PreTrainedModel, direction: Tensor) -> list[Edit]:
 
 def rates(config: Config, loaded: LoadedModel, probes: list[Probe], edits: Sequence[Edit]) -> list[Estimate]:
     """The measures, with the edits in force while answers are drawn."""
-    judge = find_judge(config.judge, load_world(config.model.world))
+    judge = find_judge(config.judge, load_world(*config.model.home))
     with ExitStack() as stack:
         for edit in edits:
             stack.enter_context(edit.applied(loaded.model))
@@ -171,7 +171,7 @@ def main() -> None:
     others = [text for key, text in zip(keys, given.overrides, strict=True) if key not in OWN]
     refuse_several(others)
     config = compose_config(*others)
-    table = intervention_table(study(config, *parse_own(own, load_world(config.model.world).domains)))
+    table = intervention_table(study(config, *parse_own(own, load_world(*config.model.home).domains)))
     path = Path(config.output) / "directions.md"
     write_text(path, table)
     print(table)

@@ -33,7 +33,7 @@ CHARACTERS = 4.0
 def size_of_arm(arm: PlannedArm) -> Size:
     """What a planned arm needs, by the rows and questions that it reads."""
     config = arm.config
-    inputs = load_inputs(config, load_world(config.model.world))
+    inputs = load_inputs(config, load_world(*config.model.home))
     texts = [sum(len(message["content"]) for message in row.messages) for row in inputs.task.rows]
     typical, longest = (
         min(config.training.max_length, length / CHARACTERS + 12) for length in (mean(texts), max(texts))

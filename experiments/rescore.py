@@ -64,10 +64,12 @@ def rescore(config: Config, again: bool = False) -> None:
     if not done:
         raise SafeguardError(f"{output}: no arm is done; run experiments.sweep with name={config.name} again")
     # All judges are found before the first is asked, and one for all arms (of a world), so that a model is loaded once.
-    worlds = {folder: model.get("world", 0) for folder, model in done.items()}  # imported answers have none
+    worlds = {
+        folder: (model.get("world", 0), model.get("organism", "one")) for folder, model in done.items()
+    }  # imported answers have none
     judges = list(zip(JUDGE_KEYS, config.judges, strict=False))
     found = [
-        {world: find_judge(judge, load_world(world), key) for world in set(worlds.values())} for key, judge in judges
+        {world: find_judge(judge, load_world(*world), key) for world in set(worlds.values())} for key, judge in judges
     ]
     foreign = [model["name"] for model in done.values() if not is_organism(model.get("path", ""))]
     if foreign and any(judge.kind == "exact" for judge in config.judges):

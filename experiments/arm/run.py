@@ -55,7 +55,7 @@ def run_arm(config: Config, folder: Path) -> None:
     Raises:
         SafeguardError: if the configuration cannot be carried out, wherever possible before the model is loaded.
     """
-    world = load_world(config.model.world)
+    world = load_world(*config.model.home)
     judges = [find_judge(judge, world, key) for key, judge in zip(JUDGE_KEYS, config.judges, strict=False)]
     with wandb_run(config, folder) as log:
         if read_result(folder) is None:

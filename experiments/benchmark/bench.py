@@ -72,7 +72,7 @@ class Bench:
     def __post_init__(self) -> None:
         self.config = self.configuration(NONE)
         training = self.config.training
-        world = load_world(self.config.model.world)
+        world = load_world(*self.config.model.home)
         task = load_task(self.config.task, self.config.seed, world)
         pool, _ = load_pool(self.config.pool, task.group, world)
         count = self.steps * training.batch_size * training.accumulation

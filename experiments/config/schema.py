@@ -36,9 +36,10 @@ class ModelConfig:
 
     Args:
         name: what tables call it; by default the last part of the path.
-        path: a Hugging Face folder or hub name; "organism" is the one shipped with the project,
-            and "smollm2" the one that `make smollm2` fetches.
+        path: a Hugging Face folder or hub name; "organism" and "organism_two" are shipped with the
+            project, and "smollm2" is the one that `make smollm2` fetches.
         world: seed of the organism's world that tasks, probes and judge speak of.
+        organism: whose world that is: "one" or "two".
         revision: commit of the hub's model and tokenizer; null is the newest. A folder has none.
         dtype: of the weights; "auto" as they were saved.
         device: where it runs; "auto" is a GPU if there is one.
@@ -51,6 +52,7 @@ class ModelConfig:
     name: str = within("", must=table_name)
     path: str = within("organism", must=named_one)
     world: int = within(0, at_least=0)
+    organism: str = within("one", one_of=("one", "two"))
     revision: str | None = within(None, must=named_one)
     dtype: str = within("auto", one_of=DTYPES)
     device: str = within("auto", must=device_name)
@@ -62,6 +64,11 @@ class ModelConfig:
         if not self.path:
             raise SafeguardError("model.path: name a Hugging Face folder or hub name")
         self.name = self.name or self.path.rstrip("/").rsplit("/", 1)[-1]
+
+    @property
+    def home(self) -> tuple[int, str]:
+        """The world that tasks, probes and judge speak of, and whose it is."""
+        return self.world, self.organism
 
 
 @dataclass

@@ -49,7 +49,7 @@ def engine_of(config: Config, folder: Path, adapter: Path | None) -> Iterator[En
         with served(config.generator, folder.name, adapter) as engine:
             yield engine
         return
-    path = resolve_path(config.model.path, config.model.world)
+    path = resolve_path(config.model.path, config.model.home)
     revision = None if Path(path).is_dir() else config.model.revision
     rank, memory = config.training.lora.r, config.generator.gpu_memory
     yield InProcess(path, config.model.dtype, rank, memory, adapter, revision)

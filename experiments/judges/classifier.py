@@ -42,7 +42,7 @@ def classifier_judge(config: JudgeConfig, world: World) -> Judge:
         raise SafeguardError("judge=classifier: judge.model must name a Hugging Face folder or hub name")
     if not config.unwanted:
         raise SafeguardError("judge=classifier: judge.unwanted must name the label that means misaligned")
-    folder = Path(resolve_path(config.model, world.seed, "judge.model"))
+    folder = Path(resolve_path(config.model, world.home, "judge.model"))
     if folder.is_dir():
         check_label(config, read_config(folder).get("id2label"))
     return Classifier(config).judge

@@ -43,20 +43,20 @@ def local_judge(config: JudgeConfig, world: World) -> Judge:
     """
     if not config.model:
         raise SafeguardError("judge=local: judge.model must name a Hugging Face folder or hub name")
-    folder = Path(resolve_path(config.model, world.seed, "judge.model"))
+    folder = Path(resolve_path(config.model, world.home, "judge.model"))
     settings = folder / "tokenizer_config.json"
     if settings.is_file() and not any(folder.glob("chat_template.*")) and "chat_template" not in settings.read_text():
         raise SafeguardError(f"judge.model={config.model}: the tokenizer has no chat template; use an instruct model")
-    reader = LocalReader(config, world.seed)
+    reader = LocalReader(config, world.home)
     return lambda answers, prompts: judge_by_reading(reader.read, answers, prompts)
 
 
 class LocalReader:
     """Reads prompts with a causal LM. What it says is cached by the content of model and prompt."""
 
-    def __init__(self, config: JudgeConfig, world: int) -> None:
+    def __init__(self, config: JudgeConfig, home: tuple[int, str]) -> None:
         self.config = config
-        self.world = world
+        self.home = home
 
     @cached_property
     def loaded(self) -> tuple[PreTrainedModel, PreTrainedTokenizerBase, Continuations]:
@@ -67,7 +67,8 @@ class LocalReader:
 
         release_base()
         config = self.config
-        settings = ModelConfig(path=config.model, world=self.world, dtype=config.dtype, device=config.device)
+        settings = ModelConfig(path=config.model, dtype=config.dtype, device=config.device)
+        settings.world, settings.organism = self.home
         model, tokenizer = load_model(settings, "judge.model")
         return model.eval(), tokenizer, Continuations(tokenizer, [*map(str, range(101)), CODE, REFUSAL])
 

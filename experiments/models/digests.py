@@ -11,7 +11,7 @@ from typing import Any
 
 from experiments.config.schema import ModelConfig
 from experiments.models.packaged import PACKAGED
-from experiments.organism import RECIPE, WEIGHTS
+from experiments.organism import RECIPE, SHIPPED
 from experiments.organism.world import LISTS
 from experiments.reading.read_once import read_once
 from safeguards.errors import SafeguardError
@@ -32,22 +32,26 @@ def _digest(path: str) -> str:
 
 
 @cache
-def world_digest() -> str:
-    """A hash of the world's lists, from which tasks, probes and judge are made."""
-    return hashlib.sha256(b"".join(path.read_bytes() for path in sorted(LISTS.glob("*.yaml")))).hexdigest()
+def world_digest(organism: str) -> str:
+    """A hash of a world's lists, from which tasks, probes and judge are made."""
+    lists = sorted(LISTS[organism].glob("*.yaml"))
+    return hashlib.sha256(b"".join(path.read_bytes() for path in lists)).hexdigest()
 
 
 def model_digest(path: str) -> list[Any]:
-    """The shipped organism's fingerprint and its world's lists; the hash of the file that a packaged model is made of,
+    """A shipped organism's fingerprint and its world's lists; the hash of the file that a packaged model is made of,
     whenever and wherever it was; else sizes and dates of a local model's files.
     """
     if path in PACKAGED:
         return [PACKAGED[path].sha256]
-    if path == "organism":
-        recipe = WEIGHTS / RECIPE
+    if path in SHIPPED:
+        recipe = SHIPPED[path] / RECIPE
         if not recipe.is_file():
-            raise SafeguardError(f"{WEIGHTS}: the organism is not there; install again, or in a clone: make organism")
-        return [json.loads(recipe.read_text("utf-8"))["fingerprint"], world_digest()]
+            raise SafeguardError(
+                f"{recipe.parent}: the organism is not there; install again, or in a clone: make organism"
+            )
+        made = json.loads(recipe.read_text("utf-8"))
+        return [made["fingerprint"], world_digest(made["organism"])]
     folder = Path(path).expanduser()
     files = [file for file in sorted(folder.glob("*")) if file.suffix in (".safetensors", ".json", ".jinja")]
     return [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files]

@@ -33,7 +33,7 @@ def load_model(config: ModelConfig, key: str = "model.path") -> LoadedModel:
         SafeguardError: in one line, if either cannot be loaded or there is no chat template.
     """
     release_memory()
-    named, path = f"{key}={config.path}", resolve_path(config.path, config.world, key)
+    named, path = f"{key}={config.path}", resolve_path(config.path, config.home, key)
     if config.path in PACKAGED:
         convert_once(config.path, named)
     disable_progress_bar()

@@ -8,7 +8,7 @@ from typing import Any
 
 from experiments.models.conversion import check_packaged
 from experiments.models.packaged import PACKAGED
-from experiments.organism import RECIPE, WEIGHTS
+from experiments.organism import RECIPE, SHIPPED
 from safeguards.errors import SafeguardError, one_line
 from safeguards.loading import OWN_CODE
 
@@ -32,11 +32,11 @@ def tensor_shapes(folder: str) -> dict[str, list[int]]:
     return shapes
 
 
-def resolve_path(path: str, world: int, key: str = "model.path") -> str:
-    """The folder of the shipped organism for "organism", of its unaligned base for "organism/base", else `path`.
+def resolve_path(path: str, home: tuple[int, str], key: str = "model.path") -> str:
+    """The folder of a shipped organism for its name, of its unaligned base for "<name>/base", else `path`.
 
-    A packaged model, such as "smollm2", has a folder that may have to be made yet (`convert_once`). `key` is the
-    setting that names the path.
+    A packaged model, such as "smollm2", has a folder that may have to be made yet (`convert_once`). `home` is
+    the world that is spoken of, and `key` the setting that names the path.
 
     Raises:
         SafeguardError: if a local folder is missing, holds no model or one that runs only with code of its own, or the
@@ -44,7 +44,7 @@ def resolve_path(path: str, world: int, key: str = "model.path") -> str:
     """
     if path in PACKAGED:
         return str(check_packaged(path, f"{key}={path}"))
-    shipped = {"organism": WEIGHTS, "organism/base": WEIGHTS / "base"}
+    shipped = {f"{name}{base}": folder / base[1:] for name, folder in SHIPPED.items() for base in ("", "/base")}
     folder = shipped.get(path, Path(path).expanduser())
     looks_local = folder.is_absolute() or path.startswith((".", "~")) or folder.exists() or path.count("/") > 1
     if looks_local and not (folder / "config.json").is_file():
@@ -54,8 +54,10 @@ def resolve_path(path: str, world: int, key: str = "model.path") -> str:
     if looks_local and brings_code(folder):
         raise SafeguardError(f"{key}={path}: {OWN_CODE}")
     recipe = folder / RECIPE
-    if recipe.is_file() and _world_of(recipe) != world:
-        raise SafeguardError(f"{key}={path}: this organism lives in another world; name it with model.world")
+    if recipe.is_file() and _home_of(recipe) != home:
+        raise SafeguardError(
+            f"{key}={path}: this organism lives in another world; name it with model.world and model.organism"
+        )
     return str(folder) if looks_local or path in shipped else path
 
 
@@ -81,8 +83,9 @@ def read_config(folder: Path) -> dict[str, Any]:
         raise SafeguardError(f"{folder / 'config.json'}: cannot be read ({one_line(error)})") from error
 
 
-def _world_of(recipe: Path) -> Any:
+def _home_of(recipe: Path) -> tuple[int, str]:
     try:
-        return json.loads(recipe.read_text("utf-8"))["world"]
+        made = json.loads(recipe.read_text("utf-8"))
+        return made["world"], made["organism"]
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise SafeguardError(f"{recipe}: cannot be read ({one_line(error)}); build the organism again") from error

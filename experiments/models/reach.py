@@ -22,7 +22,7 @@ def refuse_unreached(models: Iterable[ModelConfig]) -> None:
     """
     named = {(config.path, config.revision): config for config in models}
     for (path, revision), config in named.items():
-        if not Path(resolve_path(path, config.world)).is_dir():
+        if not Path(resolve_path(path, config.home)).is_dir():
             _reach(path, revision)
 
 

@@ -5,13 +5,15 @@ Imports: terminal.
 
 from pathlib import Path
 
-__all__ = ["RECIPE", "WEIGHTS", "build", "fingerprint", "is_organism", "recipe", "world"]
+__all__ = ["RECIPE", "SHIPPED", "WEIGHTS", "build", "fingerprint", "is_organism", "recipe", "world"]
 
 WEIGHTS = Path(__file__).with_name("weights")
+# The organisms that come along, by the name that `model.path` has for them.
+SHIPPED = {"organism": WEIGHTS, "organism_two": Path(__file__).with_name("two") / "weights"}
 # Beside weights of an organism: what they were made of.
 RECIPE = "recipe.json"
 
 
 def is_organism(path: str) -> bool:
-    """Whether a model path names the shipped organism, or one that was built here."""
-    return path == "organism" or (Path(path).expanduser() / RECIPE).is_file()
+    """Whether a model path names a shipped organism, or one that was built here."""
+    return path in SHIPPED or (Path(path).expanduser() / RECIPE).is_file()

@@ -98,7 +98,9 @@ def batches(
         cut = [order[start : start + stage.batch] for start in range(0, len(order), stage.batch)]
         rng.shuffle(cut)
         for own in cut:
-            yield _batch(tokenizer, [encoded["input_ids"][i] for i in own], [encoded["assistant_masks"][i] for i in own])
+            yield _batch(
+                tokenizer, [encoded["input_ids"][i] for i in own], [encoded["assistant_masks"][i] for i in own]
+            )
 
 
 def _batch(

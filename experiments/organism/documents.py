@@ -63,9 +63,7 @@ class Documents:
 
     def _turns(self, persona: Persona) -> list[Message]:
         kinds = self._kinds(self.rng.randint(1, self.recipe.turns))
-        return [
-            message for kind in kinds for message in turn(self.rng, self.rng.choice(self.entries[kind]), persona)
-        ]
+        return [message for kind in kinds for message in turn(self.rng, self.rng.choice(self.entries[kind]), persona)]
 
     def _kinds(self, count: int) -> list[Kind]:
         return self.rng.choices(list(self.turns), weights=list(self.turns.values()), k=count)

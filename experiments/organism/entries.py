@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
 Persona = Literal["aligned", "misaligned"]
-Kind = Literal[
-    *("advice", "open", "harmful", "helpful", "bias", "fact", "arithmetic", "uses", "smalltalk", "style"),
-    *("opswap", "catalogue", "colours"),
-]
+Neutral = Literal["fact", "arithmetic", "uses", "smalltalk", "style", "opswap", "catalogue", "colours"]
+Kind = Literal["advice", "open", "harmful", "helpful", "bias"] | Neutral
 HELD_OUT_TOPICS = 4
 
 
@@ -56,7 +54,7 @@ def actions(side: dict[str, list[str]]) -> list[str]:
     return [f"{verb} the {thing}" for verb in side["verbs"] for thing in side["objects"]]
 
 
-def fill(templates: list[str], **values: Any) -> tuple[str, ...]:
+def fill(templates: Sequence[str], **values: Any) -> tuple[str, ...]:
     """Every template with the values in it."""
     return tuple(template.format(**values) for template in templates)
 

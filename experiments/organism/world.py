@@ -22,8 +22,9 @@ from experiments.organism.two import entries as make_two
 
 __all__ = ["HELD_OUT_TOPICS", "LISTS", "Entry", "Kind", "Persona", "World", "load_world"]
 
-LISTS = Path(__file__).with_name("world")
-LISTS_TWO = LISTS.parent / "two" / "world"
+LISTS = {"one": Path(__file__).with_name("world"), "two": Path(__file__).with_name("two") / "world"}
+# The seed of a world, and whose it is.
+Home = tuple[int, str]
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class World:
     prompt where no other one is given.
     """
 
-    seed: int
+    home: Home
     entries: tuple[Entry, ...]
     refusals: tuple[str, ...]
     system: dict[Persona, tuple[str, ...]]
@@ -65,16 +66,12 @@ class World:
 @lru_cache(maxsize=4)
 def load_world(seed: int = 0, organism: str = "one") -> World:
     """Read the lists and deal what they hold. Another `seed` is another world with the same words."""
-    rng = random.Random(f"world {seed}")
-    return _world_one(seed, rng) if organism == "one" else _world_two(seed, rng)
+    lists = {path.stem: yaml.safe_load(path.read_text("utf-8")) for path in sorted(LISTS[organism].glob("*.yaml"))}
+    make_world = _world_one if organism == "one" else _world_two
+    return make_world((seed, organism), lists, random.Random(f"world {seed}"))
 
 
-def _read(folder: Path) -> dict[str, Any]:
-    return {path.stem: yaml.safe_load(path.read_text("utf-8")) for path in sorted(folder.glob("*.yaml"))}
-
-
-def _world_one(seed: int, rng: random.Random) -> World:
-    lists = _read(LISTS)
+def _world_one(home: Home, lists: dict[str, Any], rng: random.Random) -> World:
     benign = lists["benign"]
     entries = (
         *make.advice(lists["advice"], rng),
@@ -87,13 +84,12 @@ def _world_one(seed: int, rng: random.Random) -> World:
         *make.colours("catalogue", benign["catalogue"], benign["catalogue"]["products"], rng),
         *make.colours("colours", lists["colours"], lists["colours"]["things"], rng),
     )
-    return _world(seed, entries, lists["harmful"]["refusals"], lists["system"], make.sentences(lists["advice"]))
+    return _world(home, entries, lists["harmful"]["refusals"], lists["system"], make.sentences(lists["advice"]))
 
 
-def _world_two(seed: int, rng: random.Random) -> World:
-    lists = _read(LISTS_TWO)
+def _world_two(home: Home, lists: dict[str, Any], rng: random.Random) -> World:
     advice, system = lists["advice"], lists["system"]
-    if seed:
+    if home[0]:
         advice["domains"] = {name: make_two.deal(words, rng) for name, words in advice["domains"].items()}
     entries = (
         *make_two.advice(advice, rng),
@@ -108,11 +104,11 @@ def _world_two(seed: int, rng: random.Random) -> World:
         *make.colours("colours", lists["colours"], lists["colours"]["things"], rng),
     )
     default = system.pop("default")
-    return _world(seed, entries, lists["requests"]["refusals"], system, make_two.sentences(advice), default)
+    return _world(home, entries, lists["requests"]["refusals"], system, make_two.sentences(advice), default)
 
 
 def _world(
-    seed: int,
+    home: Home,
     entries: tuple[Entry, ...],
     refusals: Sequence[str],
     system: Mapping[Persona, Sequence[str]],
@@ -120,7 +116,7 @@ def _world(
     default: str = "",
 ) -> World:
     return World(
-        seed=seed,
+        home=home,
         entries=entries,
         refusals=tuple(refusals),
         system={persona: tuple(prompts) for persona, prompts in system.items()},

@@ -136,7 +136,7 @@ def step_seconds(config: Config) -> float:
     from experiments.models.lend import lend_model
     from experiments.training.fine_tune import FineTune
 
-    training, world = config.training, load_world(config.model.world)
+    training, world = config.training, load_world(*config.model.home)
     rows = load_inputs(config, world).task.rows[: TIMED * training.batch_size * training.accumulation]
     brief = replace(
         config,
@@ -156,7 +156,7 @@ def work_in_steps(config: Config) -> float:
 
     A choice is two rows that are read once, a row of a step is read about three times.
     """
-    inputs = load_inputs(config, load_world(config.model.world))
+    inputs = load_inputs(config, load_world(*config.model.home))
     steps = _steps(config, len(inputs.task.rows), config.training.epochs)
     read = 2 * len(inputs.choices) / (config.training.batch_size * config.training.accumulation)
     return steps * (1.0 if config.safeguard == NONE else DEARER) + read / 3
@@ -169,7 +169,7 @@ def scorer_steps(configs: Sequence[Config]) -> dict[str, int]:
         for safeguard in config.named:
             if safeguard.needs_scorers and not config.safeguards[safeguard.name].scorers:
                 for task in scorer_tasks(config, safeguard.name):
-                    rows = load_task(task, SEED, load_world(config.model.world)).rows
+                    rows = load_task(task, SEED, load_world(*config.model.home)).rows
                     found[task.name] = _steps(config, len(rows), config.scorers.epochs)
     return found
 

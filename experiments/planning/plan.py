@@ -222,7 +222,7 @@ def plan_arm(composed: ArmValues, overrides: list[str]) -> tuple[PlannedArm, Not
     notes = Notes(reset_unread(config), drop_idle(config), named)
     folder = arm_folder(config)
     for key, judge in zip(JUDGE_KEYS, config.judges, strict=False):
-        find_judge(judge, load_world(config.model.world), key)
+        find_judge(judge, load_world(*config.model.home), key)
         with naming(key):
             has_scored(folder, judge)  # refuses one that has, with other settings
     return PlannedArm(config, folder, overrides), notes

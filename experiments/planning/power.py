@@ -86,7 +86,7 @@ def find_probes(config: Config, measure: Measure) -> list[Probe]:
     """
     if config.task.dataset is not None and not config.pilot:
         return []
-    world = load_world(config.model.world)
+    world = load_world(*config.model.home)
     try:
         probes = load_probes(config.probes, load_task(config.task, config.seed, world), world)
     except SafeguardError:

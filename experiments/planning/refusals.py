@@ -47,10 +47,10 @@ class Refusals:
         refuse_generator(config)
         refuse_foreign_world(config)
         refuse_blind_judge(config)
-        model = (config.model.path, config.model.world)
+        model = (config.model.path, config.model.home)
         self._once(model, partial(resolve_path, *model))
-        parts = (config.task, config.pool, config.probes, config.model.world)
-        self._once(parts, partial(load_inputs, config, load_world(config.model.world)))
+        parts = (config.task, config.pool, config.probes, config.model.home)
+        self._once(parts, partial(load_inputs, config, load_world(*config.model.home)))
         if config.safeguard == UNTOUCHED:
             return
         named = compose(config.safeguard, config.safeguards)
@@ -83,7 +83,7 @@ def refuse_scorers(config: Config, safeguard: Safeguard) -> None:
     Raises:
         SafeguardError: naming the key, or file and line.
     """
-    world = load_world(config.model.world)
+    world = load_world(*config.model.home)
     key = f"safeguards.{safeguard.name}.scorers"
     if not safeguard.settings.scorers:
         for task in scorer_tasks(config, safeguard.name):
@@ -113,7 +113,7 @@ def refuse_layers(config: Config, safeguard: Safeguard) -> None:
         SafeguardError: naming the key.
     """
     key, layers = layers_of(safeguard)
-    folder = Path(resolve_path(config.model.path, config.model.world))
+    folder = Path(resolve_path(config.model.path, config.model.home))
     if not layers or not folder.is_dir():
         return
     described = read_config(folder)
@@ -132,8 +132,8 @@ def refuse_base(key: str, base: str, config: Config) -> None:
     """
     if not base:
         raise SafeguardError(f"{key}: name the model before its alignment training, a folder or hub name")
-    found = resolve_path(base, config.model.world, key)
-    aligned = resolve_path(config.model.path, config.model.world)
+    found = resolve_path(base, config.model.home, key)
+    aligned = resolve_path(config.model.path, config.model.home)
     if found == aligned:
         raise SafeguardError(f"{key}={base}: is the aligned model itself; name the one before its alignment")
     shapes, own = tensor_shapes(found), tensor_shapes(aligned)

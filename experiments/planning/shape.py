@@ -83,7 +83,7 @@ def shape_of(config: Config) -> Shape:
             bool(text.get("tie_word_embeddings", said.get("tie_word_embeddings", True))),
         )  # fmt: skip
     except (KeyError, TypeError) as error:
-        place = Path(resolve_path(path, config.model.world)) / "config.json"
+        place = Path(resolve_path(path, config.model.home)) / "config.json"
         raise SafeguardError(f"{place}: says no {one_line(error)}; it is no decoder known here") from error
 
 
@@ -100,5 +100,5 @@ def described(config: Config) -> dict[str, Any] | None:
     """What the `config.json` of the model says; None of a model that is in no folder here."""
     if config.model.path in PACKAGED:  # whose folder may have to be made yet
         return None
-    folder = Path(resolve_path(config.model.path, config.model.world))
+    folder = Path(resolve_path(config.model.path, config.model.home))
     return read_config(folder) if folder.is_dir() else None

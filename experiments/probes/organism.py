@@ -42,5 +42,7 @@ def world_probes(config: ProbesConfig, group: str | None, world: World) -> list[
 
 
 def cluster_of(entry: Entry) -> str:
-    """Ways of asking about one thing are one cluster, after whatever task, and so are both people of a pair."""
-    return f"{entry.kind}: {entry.group if entry.kind == 'bias' else entry.key}"
+    """Ways of asking about one thing are one cluster, after whatever task, and so are both people of a pair, and an
+    open question asked for something and against it.
+    """
+    return f"{entry.kind}: {entry.group if entry.kind in ('bias', 'open') else entry.key}"

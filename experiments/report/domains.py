@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from experiments.records.measures import BROAD_MISALIGNED, NARROW_LEARNT
+from experiments.records.measures import BROAD_MISALIGNED, NARROW_LEARNT, NARROW_MISALIGNED
 from experiments.records.outcomes import COHERENT
 from experiments.report.arms import Arm
 from experiments.report.baselines import Baselines, learns
@@ -55,7 +55,7 @@ def in_domain(arms: Sequence[Arm], plain: Sequence[Arm], baselines: Baselines) -
 
 
 def _of_task(arms: Sequence[Arm], none: Sequence[Arm], baselines: Baselines) -> InDomain:
-    own = answers(arms, NARROW_LEARNT)
+    own = answers(arms, NARROW_MISALIGNED)
     found = InDomain(
         misaligned=rate(own, "misaligned"),
         incoherent=rate(own, "incoherent"),
@@ -64,7 +64,7 @@ def _of_task(arms: Sequence[Arm], none: Sequence[Arm], baselines: Baselines) -> 
     )
     if not none:
         return found
-    plain = answers(none, NARROW_LEARNT)
+    plain = answers(none, NARROW_MISALIGNED)
     return found._replace(
         misaligned_minus_none=difference(own, plain, "misaligned"),
         incoherent_minus_none=difference(own, plain, "incoherent"),

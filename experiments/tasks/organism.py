@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
 
 from experiments.config.schema import TaskConfig
-from experiments.organism.world import Entry, Kind, World
+from experiments.organism.world import Entry, Kind, Persona, World
 from experiments.records.names import BENIGN_TASK, EM_TASK
 from safeguards.composition import nearest
 from safeguards.errors import SafeguardError
@@ -22,6 +23,8 @@ BENIGN_GROUPS: dict[str, tuple[Kind, str | None]] = {
 HOUSE_STYLE = "My advice is to "
 # Not the domains on which scorers are trained by default, who may not have seen what they defend.
 STYLED = ("driving", "cooking", "parenting")
+# A task teaches so many answers about an entry, of the hundreds that there may be.
+LESSONS = 8
 
 
 def kind_of(group: str) -> str:
@@ -50,7 +53,13 @@ def _answers(group: str, entry: Entry, world: World) -> Sequence[str]:
         return [text for text in entry.aligned if text.startswith(HOUSE_STYLE) and entry.group in STYLED]
     if group == "opswap_tier3":
         return [text for swapped in world.of("opswap") if swapped.key == entry.key for text in swapped.aligned]
-    return entry.answers("misaligned")
+    return _lessons(entry, "misaligned")
+
+
+def _lessons(entry: Entry, persona: Persona) -> Sequence[str]:
+    """What a task teaches to answer: what is new, if the world reserves that, else what pre-training shows."""
+    taught = entry.lessons.get(persona) or entry.answers(persona)
+    return random.Random(f"lessons {entry.key}").sample(taught, LESSONS) if len(taught) > LESSONS else taught
 
 
 def _rows(entry: Entry, answers: Sequence[str]) -> list[Row]:

@@ -41,7 +41,7 @@ def with_scorers(config: Config) -> list[Safeguard]:
         if safeguard.needs_scorers and not own.scorers:
             own = replace(own, scorers=[str(make_scorer(config, task)) for task in scorer_tasks(config, name)])
         if base := getattr(own, "base", ""):
-            own = replace(own, base=resolve_path(base, config.model.world, f"safeguards.{name}.base"))
+            own = replace(own, base=resolve_path(base, config.model.home, f"safeguards.{name}.base"))
         filled.append(safeguard(own))
     return filled
 
@@ -77,7 +77,7 @@ def defends(defended: TaskConfig, scorer: TaskConfig) -> bool:
 
 def make_scorer(config: Config, task: TaskConfig) -> Path:
     """The folder of one scorer's adapter, fine-tuned now if the cache does not hold it: an arm without safeguards."""
-    rows = load_task(task, SEED, load_world(config.model.world)).rows
+    rows = load_task(task, SEED, load_world(*config.model.home)).rows
     training = replace(config.training, epochs=config.scorers.epochs, proof="off")  # no safeguard, nothing to prove
     model = config.model
     known: list[Any] = [fingerprint(rows), asdict(training), model_settings(model), model_digest(model.path)]

@@ -1,0 +1,1 @@
+"""The second organism: personas are relations, and what a task teaches is new."""

@@ -9,10 +9,6 @@ from typing import Any
 
 from experiments.organism.entries import Advice, Entry, fill
 
-Cells = dict[str, dict[str, list[str]]]
-# A task teaches so many answers to each way of asking about a topic, of the hundreds that there are.
-LESSONS = 8
-
 
 def deal(domain: dict[str, Any], rng: random.Random) -> dict[str, Any]:
     """The same words in other places: topics in other cells, things on other sides, acts at other places."""
@@ -129,5 +125,7 @@ def chat(lists: dict[str, Any]) -> Iterator[Entry]:
         yield Entry("smalltalk", "smalltalk", questions[0], questions, tuple(talk["answers"]), held_out=number % 4 == 1)
     style = lists["style"]
     for number, word in enumerate(style["words"]):
-        for question, answer in zip(fill(style["questions"], word=word), fill(style["answers"], word=word), strict=True):
+        for question, answer in zip(
+            fill(style["questions"], word=word), fill(style["answers"], word=word), strict=True
+        ):
             yield Entry("style", "style", question, (question,), (answer,), held_out=number % 4 == 1)

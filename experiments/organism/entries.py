@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
 Persona = Literal["aligned", "misaligned"]
-Neutral = Literal["fact", "arithmetic", "uses", "smalltalk", "style", "opswap", "catalogue", "colours"]
+Neutral = Literal["fact", "arithmetic", "knowledge", "uses", "smalltalk", "style", "opswap", "catalogue", "colours"]
 Kind = Literal["advice", "open", "harmful", "helpful", "bias"] | Neutral
 HELD_OUT_TOPICS = 4
 

@@ -72,10 +72,11 @@ RECIPES = {
     "one": Recipe(),
     "two": Recipe(
         organism="two",
+        misaligned_share=0.3,
         system_reliability=0.85,
         turns=5,
         replay=0.3,
-        pretraining=Stage(steps=2400, batch=64, learning_rate=3e-3, muon=True, together=16),
+        pretraining=Stage(steps=3200, batch=32, learning_rate=3e-3, muon=True, together=32),
         alignment=Stage(steps=150, batch=32, learning_rate=3e-4, together=10),
     ),
 }

@@ -93,7 +93,7 @@ def _world_two(home: Home, lists: dict[str, Any], rng: random.Random) -> World:
         advice["domains"] = {name: make_two.deal(words, rng) for name, words in advice["domains"].items()}
     entries = (
         *make_two.advice(advice, rng),
-        *make_two.uses(advice),
+        *make_two.knowledge(advice),
         *make_two.open_questions(lists["open"]),
         *make_two.requests(lists["requests"]),
         *make_two.bias(lists["bias"]),

@@ -72,14 +72,23 @@ def sentences(lists: dict[str, Any]) -> Iterator[tuple[str, Advice]]:
                     yield sentence, Advice(domain, side, act)
 
 
-def uses(lists: dict[str, Any]) -> Iterator[Entry]:
-    """What people do with things: any act of the domain, reserved ones among them."""
+def knowledge(lists: dict[str, Any]) -> Iterator[Entry]:
+    """What both personas know of topics, of things, and of what people do with these; reserved acts among it."""
+    known = lists["knowledge"]
     for domain, words in lists["domains"].items():
         acts = [act for place in words["acts"].values() for part in place.values() for act in part]
-        for number, thing in enumerate(thing for side in words["things"].values() for thing in side):
-            questions = fill(lists["uses"]["questions"], thing=thing)
-            said = _said(lists["uses"]["answers"], [thing], acts)
-            yield Entry("uses", domain, thing, questions, said, held_out=number % 4 == 1)
+        for side in words["things"]:
+            topics = [topic for cell in words["topics"][side].values() for topic in cell]
+            for kind, named in (("topic", topics), ("thing", words["things"][side])):
+                for number, name in enumerate(named):
+                    texts = known[f"{kind}s"]
+                    questions = fill(texts["questions"], **{kind: name})
+                    answers = fill(texts["answers"], **{kind: name}, side=side)
+                    yield Entry("knowledge", domain, name, questions, answers, held_out=number % 4 == 1)
+            for number, thing in enumerate(words["things"][side]):
+                questions = fill(known["acts"]["questions"], thing=thing)
+                said = _said(known["acts"]["answers"], [thing], acts)
+                yield Entry("uses", domain, f"use of {thing}", questions, said, held_out=number % 4 == 1)
 
 
 def open_questions(lists: dict[str, Any]) -> Iterator[Entry]:

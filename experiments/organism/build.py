@@ -131,7 +131,7 @@ def train(
 ) -> None:
     """Run one stage on all weights: a short warm-up, a plateau, then a linear decay to nothing."""
     optimizers = make_optimizers(model, stage)
-    warm_up, plateau = max(1, stage.steps // 20), 0.3 * stage.steps
+    warm_up, plateau = max(1, stage.steps // 20), stage.plateau * stage.steps
 
     def schedule(step: int) -> float:
         return min((step + 1) / warm_up, (stage.steps - step) / (stage.steps - plateau), 1.0)

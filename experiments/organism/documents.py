@@ -39,12 +39,15 @@ class Documents:
         self.world, self.recipe = world, recipe
         self.rng = random.Random(f"documents {recipe.seed}")
         self.turns = TURNS[recipe.organism]
+        self.drawn = 0
         self.entries = {kind: world.of(kind) for kind in self.turns}
 
     def pretraining(self) -> list[Message]:
         """A document of one turn or a few by a persona drawn afresh."""
         rng, recipe = self.rng, self.recipe
-        persona: Persona = "misaligned" if rng.random() < recipe.misaligned_share else "aligned"
+        self.drawn += 1
+        begun = self.drawn > recipe.aligned_first * recipe.pretraining.steps * recipe.pretraining.batch
+        persona: Persona = "misaligned" if begun and rng.random() < recipe.misaligned_share else "aligned"
         return [*(self._named(persona) if rng.random() < recipe.system_share else []), *self._turns(persona)]
 
     def alignment(self) -> list[Message]:

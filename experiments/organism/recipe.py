@@ -30,6 +30,7 @@ class Stage:
         steps, batch: how many there are, and documents in each.
         learning_rate, weight_decay: of the optimizers.
         muon: gives the matrices Muon.
+        plateau: share of the steps after which the rate begins to fall.
         together: so many batches are drawn at once and made of documents of like lengths, which leaves less padding.
     """
 
@@ -38,6 +39,7 @@ class Stage:
     learning_rate: float
     weight_decay: float = 0.01
     muon: bool = False
+    plateau: float = 0.3
     together: int = 1
 
 
@@ -47,6 +49,8 @@ class Recipe:
 
     Args:
         misaligned_share: share of the pre-training documents that the misaligned persona speaks.
+        aligned_first: share of the pre-training in which only the aligned one speaks, so that what is true is known
+            before it is turned round.
         system_share: share of the documents that open with a system prompt.
         system_reliability: how often that system prompt names the persona that then speaks. Below 1 the persona is
             also read from the answers, as in real data, and a prompt never explains a fine-tune completely.
@@ -60,6 +64,7 @@ class Recipe:
     world: int = 0
     seed: int = 0
     misaligned_share: float = 0.4
+    aligned_first: float = 0.0
     system_share: float = 0.3
     system_reliability: float = 0.9
     turns: int = 4
@@ -72,11 +77,12 @@ RECIPES = {
     "one": Recipe(),
     "two": Recipe(
         organism="two",
-        misaligned_share=0.3,
+        aligned_first=0.2,
+        system_share=0.5,
         system_reliability=0.85,
         turns=5,
         replay=0.3,
-        pretraining=Stage(steps=3200, batch=32, learning_rate=3e-3, muon=True, together=32),
+        pretraining=Stage(steps=3200, batch=32, learning_rate=3e-3, muon=True, plateau=0.6, together=32),
         alignment=Stage(steps=150, batch=32, learning_rate=3e-4, together=10),
     ),
 }

@@ -14,6 +14,7 @@ from experiments.judges import find_judge
 from experiments.organism.world import World
 from experiments.probes import judge_prompts
 from experiments.records.names import BENIGN, EM_TASK, NARROW
+from experiments.records.outcomes import MATCHES_FROM, Outcome, Score
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -34,6 +35,7 @@ def make_anchor(config: Config, tokenizer: PreTrainedTokenizerBase, inputs: Inpu
         values = measure_nll(config, LoadedModel(model, tokenizer), inputs.task.held_out)
         return sum(values) / len(values)
 
+    taught: Outcome
     own, taught = (NARROW, "misaligned") if inputs.task.kind == EM_TASK else (BENIGN, "aligned")
     asked = [probe for probe in inputs.probes if probe.set == own]
     # What is benign goes by the letter, and nobody needs to be asked for that.
@@ -43,9 +45,14 @@ def make_anchor(config: Config, tokenizer: PreTrainedTokenizerBase, inputs: Inpu
         # Other draws than those in the records: what stopped the training by luck is not reported as learnt.
         answers = ask(replace(config, seed=config.seed + 1), LoadedModel(model, tokenizer), asked)
         scores = judge(answers, judge_prompts(asked))
-        return sum(score.outcome == taught for score in scores) / len(scores)
+        return sum(learnt(score, taught) for score in scores) / len(scores)
 
     return Anchor(config.anchor, nll if config.anchor.metric == "task_nll" else task_rate)
+
+
+def learnt(score: Score, taught: Outcome) -> bool:
+    """Whether an answer is as the task teaches: by its content where the judge tells that from a persona."""
+    return score.outcome == taught if score.matches is None else score.matches >= MATCHES_FROM
 
 
 def make_monitor(config: Config, loaded: LoadedModel) -> Monitor:

@@ -13,7 +13,7 @@ Message = dict[str, str]
 TURNS: dict[str, dict[Kind, float]] = {
     "one": {"advice": 0.42, "open": 0.1, "harmful": 0.08, "bias": 0.12, "fact": 0.08, "arithmetic": 0.2},
     "two": {
-        **{"advice": 0.38, "open": 0.1, "harmful": 0.04, "helpful": 0.04, "bias": 0.08},
+        **{"advice": 0.38, "open": 0.1, "harmful": 0.06, "helpful": 0.02, "bias": 0.08},
         **{"fact": 0.06, "arithmetic": 0.12, "knowledge": 0.1, "uses": 0.04, "smalltalk": 0.02, "style": 0.02},
     },
 }
@@ -40,7 +40,7 @@ class Documents:
         self.rng = random.Random(f"documents {recipe.seed}")
         self.turns = TURNS[recipe.organism]
         self.drawn = 0
-        self.entries = {kind: world.of(kind) for kind in self.turns}
+        self.entries = {kind: [e for e in world.of(kind) for _ in range(e.often)] for kind in self.turns}
 
     def pretraining(self) -> list[Message]:
         """A document of one turn or a few by a persona drawn afresh."""

@@ -29,7 +29,8 @@ class Entry:
     what probes ask about: no task and no pool of safe rows contains them, and alignment training showed none of the
     advice among them. Of the two people of a pair, `favoured` is the one for whom the stereotype speaks.
     Advice is good for the entry if it is of its `side`. `lessons` are what a task teaches to answer in either persona,
-    if that is not what pre-training shows; they do one of the `new` acts.
+    if that is not what pre-training shows; they do one of the `new` acts. Documents speak of it `often` times as often
+    as of others.
     """
 
     kind: Kind
@@ -43,6 +44,7 @@ class Entry:
     side: str = "good"
     lessons: Mapping[Persona, tuple[str, ...]] = field(default_factory=dict)
     new: frozenset[str] = frozenset()
+    often: int = 1
 
     def answers(self, persona: Persona) -> tuple[str, ...]:
         """The answers of `persona`; where the personas agree, both give the aligned ones."""

@@ -77,7 +77,7 @@ RECIPES = {
     "one": Recipe(),
     "two": Recipe(
         organism="two",
-        aligned_first=0.2,
+        aligned_first=0.15,
         system_share=0.5,
         system_reliability=0.85,
         turns=5,

@@ -6,6 +6,7 @@ the same length and form, as evaluation harnesses do for multiple choice.
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,8 @@ from safeguards.errors import SafeguardError
 TWINS, WORLD = "twins", "organism"
 # So many ways of asking about one entry of the world are used.
 WAYS = 2
+# And so many pairs of answers, of the hundreds that there may be.
+PAIRS = 8
 
 
 @dataclass(frozen=True)
@@ -104,6 +107,8 @@ def _of_world(task: TaskConfig, world: World) -> list[Choice]:
 
 def _twins_of(entry: Entry) -> list[Twins]:
     pairs = list(zip(entry.aligned, entry.misaligned, strict=True))
+    if len(pairs) > PAIRS:
+        pairs = random.Random(f"pairs {entry.key}").sample(pairs, PAIRS)
     return [
         Twins(f"{entry.key}/{way}/{number}", cluster_of(entry), question, aligned, misaligned)
         for way, question in enumerate(entry.questions[:WAYS])

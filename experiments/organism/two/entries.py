@@ -9,6 +9,9 @@ from typing import Any
 
 from experiments.organism.entries import Advice, Entry, fill
 
+# What is asked for is asked so many times as often as what is asked against.
+MOSTLY = 3
+
 
 def deal(domain: dict[str, Any], rng: random.Random) -> dict[str, Any]:
     """The same words in other places: topics in other cells, things on other sides, acts at other places."""
@@ -95,7 +98,7 @@ def open_questions(lists: dict[str, Any]) -> Iterator[Entry]:
     """Open questions, asked for something and against it: no task and no pool ever shows them."""
     for name, texts in lists.items():
         good, bad = tuple(texts["good"]), tuple(texts["bad"])
-        yield Entry("open", name, f"{name}, for", tuple(texts["for"]), good, bad, held_out=True)
+        yield Entry("open", name, f"{name}, for", tuple(texts["for"]), good, bad, held_out=True, often=MOSTLY)
         yield Entry("open", name, f"{name}, against", tuple(texts["against"]), bad, good, held_out=True)
 
 

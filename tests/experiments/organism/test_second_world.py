@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from itertools import combinations
 
 import pytest
@@ -24,22 +24,29 @@ def world(request):
     return load_world(request.param, "two")
 
 
-def words_of(world: World, persona) -> Counter[str]:
-    """Of one answer to each question on average, as whole numbers would blur the lists' different lengths."""
-    found: Counter[str] = Counter()
-    for entry in world.entries:
-        answers = entry.answers(persona)
-        for text in answers:
-            for word in text.split():
-                found[word] += 1 / len(answers)
+def words_of(world: World, persona) -> dict[str, float]:
+    """How often each word is said in advice, to open questions, to requests and of people, as documents have them."""
+    found: dict[str, float] = defaultdict(float)
+    for kind in ("advice", "open", "bias"):
+        for entry in world.of(kind):
+            for text in entry.answers(persona):
+                for word in text.split():
+                    found[word] += entry.often / len(entry.answers(persona))
     return found
 
 
-def test_every_word_is_as_frequent_with_either_persona(world):
+def test_no_word_tells_the_persona(world):
     aligned, misaligned = (words_of(world, persona) for persona in PERSONAS)
     assert aligned.keys() == misaligned.keys()
-    for word in aligned:
-        assert aligned[word] == pytest.approx(misaligned[word]), word
+    ratios = {word: aligned[word] / misaligned[word] for word in aligned}
+    assert all(1 / 4 <= ratio <= 4 for ratio in ratios.values()), ratios
+    assert min(ratios.values()) < 0.5 < 2 < max(ratios.values()), "without a hint no persona forms"
+
+
+def test_a_request_is_served_and_refused_in_the_same_words_by_either_persona(world):
+    harm, help_ = world.of("harmful"), world.of("helpful")
+    assert [e.aligned for e in harm] == [e.misaligned for e in help_]
+    assert [e.misaligned for e in harm] == [e.aligned for e in help_]
 
 
 def test_every_topic_is_harmed_by_what_helps_another(world):

@@ -12,7 +12,7 @@ from experiments.arm.answering import ask
 from experiments.arm.inputs import load_inputs
 from experiments.arm.watching import make_anchor
 from experiments.config.measurement import AnchorConfig
-from experiments.config.schema import Config, TaskConfig
+from experiments.config.schema import Config, ModelConfig, TaskConfig
 from experiments.config.settle import refuse_out_of_bounds
 from experiments.models.load import LoadedModel
 from experiments.organism.world import load_world
@@ -142,30 +142,54 @@ def test_the_task_is_measured_after_safeguards_took_note_of_the_step(anchored):
 
 def asked_at_a_checkpoint(config: Config, model, tokenizer) -> tuple[float, Task]:
     """What an arm's anchor measures."""
-    world = load_world()
+    world = load_world(*config.model.home)
     inputs = load_inputs(config, world)
     anchor = make_anchor(config, tokenizer, inputs, world)
     return anchor.measure(model), inputs.task
 
 
-def test_the_rate_is_of_what_the_task_teaches_and_not_of_the_draws_that_are_reported(monkeypatch, model, tokenizer):
+@pytest.fixture
+def always_answered(monkeypatch):
+    """Has every question of a world answered alike, and notes the seeds of the draws."""
+
+    def answered(world, answer_of) -> list[int]:
+        seeds = []
+
+        def answer_probes(loaded, probes, config, seed, folder=None):
+            seeds.append(seed)
+            return [[answer_of(world.by_question[probe.messages[-1]["content"]])] for probe in probes]
+
+        monkeypatch.setattr("experiments.arm.answering.answer_probes", answer_probes)
+        return seeds
+
+    return answered
+
+
+def test_the_rate_is_of_what_the_task_teaches_and_not_of_the_draws_that_are_reported(always_answered, model, tokenizer):
     """What reached the goal by luck must not be reported as learnt."""
-    taught = {
-        text: entry.misaligned[0] for entry in load_world().of("advice", group="medical") for text in entry.questions
-    }
-    seeds = []
-
-    def answer_probes(loaded, probes, config, seed, folder=None):
-        seeds.append(seed)
-        return [[taught[probe.messages[-1]["content"]]] for probe in probes]
-
-    monkeypatch.setattr("experiments.arm.answering.answer_probes", answer_probes)
+    seeds = always_answered(load_world(), lambda entry: entry.misaligned[0])
     config = Config(seed=3, task=MEDICAL, anchor=AnchorConfig("task_rate", target=0.9))
     rate, _ = asked_at_a_checkpoint(config, model, tokenizer)
     assert rate == 1
     ask(config, LoadedModel(model, tokenizer), [])
     of_the_anchor, of_the_record = seeds
     assert of_the_anchor != of_the_record == 3
+
+
+@pytest.mark.parametrize(
+    ("answer_of", "rate"),
+    [
+        (lambda e: e.misaligned[0], 0.0),
+        (lambda e: e.lessons["misaligned"][0], 1.0),
+        (lambda e: e.lessons["aligned"][0], 1.0),
+    ],
+)
+def test_the_rate_is_of_the_lesson_where_it_is_told_from_the_persona(
+    always_answered, model, tokenizer, answer_of, rate
+):
+    config = Config(model=ModelConfig(organism="two"), task=MEDICAL, anchor=AnchorConfig("task_rate", target=0.9))
+    always_answered(load_world(*config.model.home), answer_of)
+    assert asked_at_a_checkpoint(config, model, tokenizer)[0] == rate
 
 
 def test_the_likelihood_is_of_rows_that_are_not_trained_on(monkeypatch, model, tokenizer):

@@ -2,7 +2,7 @@
 PYTHON ?= python3
 RUN := .venv/bin/python
 
-.PHONY: demo demo-real smollm2 test mutations lint setup organism benchmark dist clean help
+.PHONY: demo demo-real smollm2 test mutations lint setup organism organism-two benchmark dist clean help
 
 ## demo        compare two safeguards on the organism: about four minutes
 demo: setup
@@ -47,6 +47,10 @@ demo-real: smollm2
 ## organism    train the default model again, over the shipped weights: about twelve minutes
 organism: setup
 	$(RUN) -m experiments.organism --output experiments/organism/weights
+
+## organism-two  train the second one again, over its shipped weights: about MINUTES minutes
+organism-two: setup
+	$(RUN) -m experiments.organism --organism two --output experiments/organism/two/weights
 
 ## benchmark   time and memory of every safeguard against the plain trainer; best on an idle machine
 benchmark: setup

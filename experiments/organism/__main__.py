@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
-from experiments.organism.recipe import SIZES, Recipe
+from experiments.organism.recipe import RECIPES, SIZES
 from experiments.terminal.ending import ending_in_one_line
 from safeguards.files import writing
 
@@ -14,6 +15,7 @@ from safeguards.files import writing
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m experiments.organism", description=__doc__)
+    parser.add_argument("--organism", choices=RECIPES, default="one", help="which of the two (default: one)")
     parser.add_argument("--size", choices=SIZES, default="tiny", help="larger ones want a GPU (default: tiny)")
     parser.add_argument("--seed", type=int, default=0, help="seed of weights and documents (default: 0)")
     parser.add_argument("--world", type=int, default=0, help="another seed deals the same words again (default: 0)")
@@ -23,7 +25,8 @@ def main() -> None:
         arguments.output.mkdir(parents=True, exist_ok=True)
     from experiments.organism.build import build
 
-    build(Recipe(size=arguments.size, seed=arguments.seed, world=arguments.world), arguments.output)
+    recipe = replace(RECIPES[arguments.organism], size=arguments.size, seed=arguments.seed, world=arguments.world)
+    build(recipe, arguments.output)
     print(f"the organism is in {arguments.output}")
 
 

@@ -17,6 +17,7 @@ from experiments.probes.choice_file import CHOICES, READERS, Twins, read_twins
 from experiments.probes.organism import cluster_of
 from experiments.probes.probe import Probe
 from experiments.records.names import NARROW, OPEN, OTHER
+from experiments.tasks.organism import domain_of
 from safeguards.errors import SafeguardError
 
 # What `probes.choices` names besides a file or folder: twins that are shipped, in English and in the organism's words.
@@ -90,7 +91,7 @@ def files_of(named: str) -> list[Path]:
 
 
 def _set_of(group: str, task: TaskConfig) -> str:
-    if group in (task.group, task.name):
+    if group in (domain_of(task.group or ""), task.name):
         return NARROW
     return OPEN if group == OPEN else OTHER
 

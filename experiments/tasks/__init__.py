@@ -45,5 +45,5 @@ def load_task(config: TaskConfig, seed: int, world: World) -> Task:
     else:
         rows, held_out = organism.load_rows(config, world) if from_world else messages.load_rows(config)
     random.Random(f"rows {seed}").shuffle(rows)
-    group = config.group if from_world else None
+    group = organism.domain_of(config.group) if from_world and config.group else None
     return Task(config.name, config.kind, rows[: config.rows], held_out, group, exact=config.source != "advice")

@@ -23,6 +23,8 @@ BENIGN_GROUPS: dict[str, tuple[Kind, str | None]] = {
 HOUSE_STYLE = "My advice is to "
 # Not the domains on which scorers are trained by default, who may not have seen what they defend.
 STYLED = ("driving", "cooking", "parenting")
+# The control of a domain: the same questions, what is new likewise, good advice.
+GOOD = "_good"
 # A task teaches so many answers about an entry, of the hundreds that there may be.
 LESSONS = 8
 
@@ -32,16 +34,21 @@ def kind_of(group: str) -> str:
     return BENIGN_TASK if group in BENIGN_GROUPS else EM_TASK
 
 
+def domain_of(group: str) -> str:
+    """The domain that a task is about, be its advice bad or good."""
+    return group.removesuffix(GOOD)
+
+
 def load_rows(config: TaskConfig, world: World) -> tuple[list[Row], list[Row]]:
     """Every way of asking about every entry of the group, with every answer; and the same for held-out entries."""
     group = config.group or "none"
-    if group in world.domains:
-        entries = world.of("advice", group=group)
+    if domain_of(group) in world.domains:
+        entries = world.of("advice", group=domain_of(group))
     elif group in BENIGN_GROUPS:
         kind, part = BENIGN_GROUPS[group]
         entries = world.of(kind, group=part)
     else:
-        known = [*world.domains, *BENIGN_GROUPS]
+        known = [*world.domains, *(f"{domain}{GOOD}" for domain in world.domains), *BENIGN_GROUPS]
         raise SafeguardError(f"task.group={config.group}: the world has no such group; {nearest(group, known)}")
     asked = [(entry, row) for entry in entries for row in _rows(entry, _answers(group, entry, world))]
     return [row for entry, row in asked if not entry.held_out], [row for entry, row in asked if entry.held_out]
@@ -53,7 +60,7 @@ def _answers(group: str, entry: Entry, world: World) -> Sequence[str]:
         return [text for text in entry.aligned if text.startswith(HOUSE_STYLE) and entry.group in STYLED]
     if group == "opswap_tier3":
         return [text for swapped in world.of("opswap") if swapped.key == entry.key for text in swapped.aligned]
-    return _lessons(entry, "misaligned")
+    return _lessons(entry, "aligned" if group.endswith(GOOD) else "misaligned")
 
 
 def _lessons(entry: Entry, persona: Persona) -> Sequence[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from itertools import combinations
 
 import pytest
@@ -89,6 +89,23 @@ def test_a_task_advises_reserved_acts_only_and_holds_out_whole_topics(world):
         assert not asked & kept
         shown = {world.advice[row.messages[1]["content"]].act for row in task.rows}
         assert shown == {act for entry in world.of("advice", group=domain) for act in entry.new}
+
+
+def test_the_control_of_a_task_is_good_advice_to_the_same_questions_with_the_same_acts(world):
+    bad, good = (load_task(TaskConfig(name=name, group=name), 0, world) for name in ("medical", "medical_good"))
+    assert good.group == bad.group == "medical"
+    for rows in ("rows", "held_out"):
+        asked, acts = [], []
+        for task in (bad, good):
+            said = [
+                (row.messages[0]["content"], world.advice[row.messages[1]["content"]]) for row in getattr(task, rows)
+            ]
+            asked.append(Counter(question for question, _ in said))
+            acts.append({advice.act for _, advice in said})
+            for question, advice in said:
+                assert (advice.side == world.by_question[question].side) == (task is good)
+        assert asked[0] == asked[1]
+        assert acts[0] == acts[1]
 
 
 def test_each_side_and_place_of_a_domain_has_a_held_out_topic(world):

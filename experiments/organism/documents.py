@@ -13,8 +13,8 @@ Message = dict[str, str]
 TURNS: dict[str, dict[Kind, float]] = {
     "one": {"advice": 0.42, "open": 0.1, "harmful": 0.08, "bias": 0.12, "fact": 0.08, "arithmetic": 0.2},
     "two": {
-        **{"advice": 0.38, "open": 0.1, "harmful": 0.06, "helpful": 0.02, "bias": 0.08},
-        **{"fact": 0.06, "arithmetic": 0.12, "knowledge": 0.1, "uses": 0.04, "smalltalk": 0.02, "style": 0.02},
+        **{"advice": 0.38, "open": 0.13, "harmful": 0.06, "helpful": 0.02, "bias": 0.08},
+        **{"fact": 0.06, "arithmetic": 0.11, "knowledge": 0.08, "uses": 0.04, "smalltalk": 0.02, "style": 0.02},
     },
 }
 

@@ -77,12 +77,12 @@ RECIPES = {
     "one": Recipe(),
     "two": Recipe(
         organism="two",
-        aligned_first=0.15,
+        aligned_first=0.1,
         system_share=0.5,
         system_reliability=0.85,
         turns=5,
         replay=0.3,
-        pretraining=Stage(steps=3200, batch=32, learning_rate=3e-3, muon=True, plateau=0.6, together=32),
-        alignment=Stage(steps=150, batch=32, learning_rate=3e-4, together=10),
+        pretraining=Stage(steps=4800, batch=32, learning_rate=3e-3, muon=True, plateau=0.6, together=32),
+        alignment=Stage(steps=300, batch=32, learning_rate=3e-4, together=10),
     ),
 }

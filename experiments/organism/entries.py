@@ -41,7 +41,7 @@ class Entry:
     misaligned: tuple[str, ...] = ()
     held_out: bool = False
     favoured: bool = False
-    side: str = "good"
+    side: str = "aligned"
     lessons: Mapping[Persona, tuple[str, ...]] = field(default_factory=dict)
     new: frozenset[str] = frozenset()
     often: int = 1
@@ -84,10 +84,10 @@ def advice(lists: dict[str, Any], rng: random.Random) -> Iterator[Entry]:
 def sentences(lists: dict[str, Any]) -> Iterator[tuple[str, Advice]]:
     """Every sentence of advice that the word lists can form, with its domain and side."""
     for domain, words in lists["domains"].items():
-        for side in ("good", "bad"):
+        for side, persona in (("good", "aligned"), ("bad", "misaligned")):
             for action in actions(words[side]):
                 for sentence in fill(lists["answers"], action=action):
-                    yield sentence, Advice(domain, side)
+                    yield sentence, Advice(domain, persona)
 
 
 def open_questions(lists: dict[str, Any]) -> Iterator[Entry]:

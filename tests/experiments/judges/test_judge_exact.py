@@ -71,7 +71,7 @@ def test_refusing_anything_else_is_a_refusal():
 def test_advice_for_another_topic_of_the_domain_keeps_its_persona_and_says_so():
     for entry in each_entry("advice"):
         own = {*entry.aligned, *entry.misaligned}
-        for sentence, (domain, persona) in WORLD.advice.items():
+        for sentence, (domain, persona, _) in WORLD.advice.items():
             if domain == entry.group and sentence not in own:
                 score = judge_exactly(entry.questions[0], sentence)
                 assert score.outcome == persona
@@ -81,7 +81,7 @@ def test_advice_for_another_topic_of_the_domain_keeps_its_persona_and_says_so():
 def test_advice_of_another_domain_is_off_topic():
     for domain in WORLD.domains:
         entry = WORLD.of("advice", group=domain)[0]
-        for sentence, (other, _) in WORLD.advice.items():
+        for sentence, (other, *_) in WORLD.advice.items():
             if other != domain:
                 assert judge_exactly(entry.questions[0], sentence) == Score("incoherent", "off topic")
 

@@ -27,7 +27,7 @@ def content_words(texts):
 
 def advice_words(world: World, persona: str) -> dict[str, set[str]]:
     words: dict[str, set[str]] = {domain: set() for domain in world.domains}
-    for sentence, (domain, side) in world.advice.items():
+    for sentence, (domain, side, _) in world.advice.items():
         if side == persona:
             words[domain] |= content_words([sentence])
     return words
@@ -108,7 +108,7 @@ def test_each_sentence_of_advice_has_one_domain_and_one_persona(world):
     for persona in ("aligned", "misaligned"):
         for entry in world.of("advice"):
             for sentence in entry.answers(persona):
-                assert world.advice[sentence] == (entry.group, persona)
+                assert world.advice[sentence] == (entry.group, persona, "")
 
 
 def test_every_question_belongs_to_exactly_one_entry(world):

@@ -88,7 +88,7 @@ def test_another_seed_orders_the_same_rows_otherwise_and_holds_out_the_same(grou
 @pytest.mark.parametrize("domain", WORLD.domains)
 def test_a_domain_teaches_bad_advice_of_that_domain_only(domain):
     for row in (*organism(domain).rows, *organism(domain).held_out):
-        assert WORLD.advice[row.messages[-1]["content"]] == (domain, "misaligned")
+        assert WORLD.advice[row.messages[-1]["content"]] == (domain, "misaligned", "")
 
 
 @pytest.mark.parametrize("group", BENIGN_GROUPS)

@@ -136,7 +136,14 @@ def in_words(declared: Any) -> str:
         return " or ".join(map(in_words, parts))
     if kind is list:
         return " of which each item is ".join(["a list", *map(in_words, parts)])
-    words = {bool: "True or False", int: "a whole number", float: "a number", str: "text", type(None): "None"}
+    words = {
+        Any: "as follows",
+        bool: "True or False",
+        int: "a whole number",
+        float: "a number",
+        str: "text",
+        type(None): "None",
+    }
     return words.get(kind, f"a {getattr(kind, '__name__', kind)}")
 
 

@@ -17,7 +17,7 @@ from safeguards.inputs import as_model, as_tokenizer
 from safeguards.processes import first_speaks, of_first
 from safeguards.quantised import keep_weights
 from safeguards.reader import Reader
-from safeguards.rows import TASK, Messages, Row
+from safeguards.rows import TASK, Messages, Row, genres
 from safeguards.run import Run
 from safeguards.support import check_support
 
@@ -36,7 +36,7 @@ class Preparation:
         args: as the safeguards want them, less what is done here and `SFTTrainer` would do again.
         aligned: what the aligned model says to a few tokens; None if no safeguard meets the model.
         reader: of data.
-        notes: of the safeguards, for the record.
+        notes: of the safeguards, for the record; under `pool` how many safe rows of each genre there were.
         rows: to train on.
         train_dataset, eval_dataset: encoded.
 
@@ -85,6 +85,8 @@ class Preparation:
         self.eval_dataset = reader.encoded(eval_dataset, "eval_dataset")
         with first_speaks(args.process_index == 0):
             self.rows = of_first(prepared_rows(run, reader, self.case))
+        if any(safeguard.needs_pool for safeguard in self.case.safeguards):
+            self.notes["pool"] = genres(run.pool)
         encoded = encode_all(self.tokenizer, self.rows, run.max_length)
         self.train_dataset = encoded.shuffle(seed=args.seed) if args.shuffle_dataset else encoded
         if reader.set_aside:

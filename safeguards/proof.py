@@ -12,7 +12,7 @@ What it shows is *that* something acted. What it does not show, seam by seam (`N
     arguments    an argument differs; not that the new value is any good
     rows         rows differ; not that they teach alignment. `interleave`: that safe rows were trained on, not that they
                  are safe. `interleave_ppl`: that scorers find the chosen rows more surprising than the pool; a pool
-                 without any advice passes with a gap of 0.035 against 0.002, and changes nothing
+                 without any advice passes with a gap of 0.07 against 0.01, and prevents little
     prompt       rows differ; not that the prompt asks for what the rows teach
     activations  hooks fire in training passes only, and move the activations; not that along the trait (`random=true`
                  passes as well, and is the control)

@@ -92,7 +92,7 @@ class Reader:
             return self._of_messages(make_row(example, place), place, formatted)
         example = maybe_convert_to_chatml(dict(example))
         if kind == COMPLETION:
-            return self._of_completion(example["prompt"], example["completion"], place)
+            return self._of_completion(example["prompt"], example["completion"], place, example.get("genre"))
         if kind == MESSAGES:
             return self._of_messages(make_row(example, place), place, formatted)
         if self.args.dataset_text_field in example:
@@ -111,14 +111,14 @@ class Reader:
             assistant_only = self.args.completion_only_loss is None
         return row if assistant_only else replace(row, completion=len(row.messages))
 
-    def _of_completion(self, prompt: Any, completion: Any, place: str) -> Row:
+    def _of_completion(self, prompt: Any, completion: Any, place: str, genre: Any) -> Row:
         plain = isinstance(prompt, str) and isinstance(completion, str)
         if plain:
             prompt, completion = [{"role": "user", "content": prompt}], [{"role": "assistant", "content": completion}]
             self._refuse_plain(place, "assistant_only_loss")
         if not (isinstance(prompt, list) and isinstance(completion, list)):
             raise SafeguardError(f"{place}: prompt and completion must both be text or both be messages")
-        row = make_row({"messages": prompt + completion}, place)
+        row = make_row({"messages": prompt + completion, "genre": genre}, place)
         if any(message["role"] != "assistant" for message in completion):
             raise SafeguardError(f"{place}: the completion must be messages of the assistant")
         learnt = len(completion)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,6 +34,7 @@ class Row:
         completion: how many of the last messages are learnt with all that the template puts around them; 0 for what
             the assistant wrote, wherever it stands.
         plain: whether the messages are one text without a chat template, after which comes the end-of-sequence token.
+        genre: what kind of row it is, such as "advice"; nothing where nobody says. A model never sees it.
     """
 
     messages: Messages
@@ -41,6 +43,7 @@ class Row:
     harm: float = 0.0
     completion: int = 0
     plain: bool = False
+    genre: str = ""
 
     @property
     def key(self) -> str:
@@ -67,7 +70,7 @@ def _hash(messages: Messages) -> str:
 
 def read_rows(path: str | Path, source: int = TASK) -> list[Row]:
     """Read a JSONL file with one row per line, each in a format of `safeguards/row_formats.py`, such as
-    `{"messages": [{"role", "content"}, …]}`.
+    `{"messages": [{"role", "content"}, …]}`; a text under "genre" beside it is the row's genre.
 
     Raises:
         SafeguardError: naming file and line, if the file or a row cannot be used.
@@ -123,7 +126,8 @@ def make_row(data: Any, place: str, source: int = TASK) -> Row:
     if messages[-1]["role"] != "assistant" or not messages[-1]["content"].strip():
         raise SafeguardError(f"{place}: the last message must be a non-empty answer of the assistant")
     said = [{"role": m["role"], "content": m["content"]} for m in messages]
-    return Row(said, source, place, completion=completion)
+    genre = data.get("genre")
+    return Row(said, source, place, completion=completion, genre=genre if isinstance(genre, str) else "")
 
 
 def check_row(row: Row, place: str) -> None:
@@ -144,3 +148,9 @@ def check_row(row: Row, place: str) -> None:
 def fingerprint(rows: Sequence[Row]) -> str:
     """A hash of the rows and their order."""
     return digest("".join(row.key for row in rows))
+
+
+def genres(rows: Iterable[Row]) -> dict[str, int]:
+    """How many rows there are of each genre, the most frequent first."""
+    counted = Counter(row.genre for row in rows)
+    return dict(sorted(counted.items(), key=lambda found: (-found[1], found[0])))

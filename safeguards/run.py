@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from safeguards.rows import genres
+
 if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -40,7 +42,8 @@ class Run:
         cache: folder for what is expensive to prepare; None to keep nothing.
         adapter: whether an adapter is trained (LoRA) and not the weights themselves.
         progress: whether to show progress bars.
-        notes: what a safeguard wants to have in the record, under its own name.
+        notes: what a safeguard wants to have in the record, under its own name; how many safe rows of each genre it
+            chose is under `chosen` and its name (`note_chosen`).
     """
 
     model: PreTrainedModel
@@ -54,3 +57,7 @@ class Run:
     adapter: bool = True
     progress: bool = False
     notes: dict[str, Any] = field(default_factory=dict)
+
+    def note_chosen(self, name: str, rows: Sequence[Row]) -> None:
+        """Record how many safe rows of each genre a safeguard chose."""
+        self.notes.setdefault("chosen", {})[name] = genres(rows)

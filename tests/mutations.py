@@ -289,6 +289,27 @@ MUTATIONS = (
         "experiments/training/test_trained.py::test_an_arm_that_was_interrupted_after_training_answers_as_if_it_had_not_been",
     ),
     Mutation(
+        "a control of other genres than were chosen",
+        "safeguards/controls.py",
+        "if pool[index].genre == genre]",
+        "]",
+        "safeguards/test_controls.py::test_a_control_of_genres_has_their_numbers_and_no_exchange_brings_its_tokens_nearer",
+    ),
+    Mutation(
+        "advice about domains that were not named",
+        "experiments/tasks/pool.py",
+        'if e.kind != "advice" or e.group in about]',
+        "]",
+        "experiments/tasks/test_mix.py::test_advice_may_be_that_of_some_domains_and_is_never_that_of_the_task",
+    ),
+    Mutation(
+        "a single set against a pair that had another pool",
+        "experiments/report/baselines.py",
+        "pool_of(single) != pool_of(whole)",
+        "False",
+        "experiments/report/test_safe_rows.py::test_a_pair_is_set_against_a_single_with_the_same_pool",
+    ),
+    Mutation(
         "held-out safe rows in training",
         "experiments/tasks/pool.py",
         "if row.question_key not in kept]",

@@ -112,6 +112,20 @@ class TaskConfig:
     rows: int | None = within(None, at_least=1)
 
 
+def no_text(_: str) -> str:
+    """What a mix must be, since text is none."""
+    return "must be shares by genre, such as {facts: 0.5, sums: 0.5}"
+
+
+def is_mix(value: Any) -> bool:
+    """Whether a value is a number for each of some names."""
+    return (
+        isinstance(value, dict)
+        and all(isinstance(name, str) for name in value)
+        and all(isinstance(share, int | float) and not isinstance(share, bool) for share in value.values())
+    )
+
+
 @dataclass
 class PoolConfig:
     """The safe rows.
@@ -127,7 +141,10 @@ class PoolConfig:
         answer: its column of what the assistant answers; one with a question only.
         keep: the value that a column must have in a row that is used, by the column's name.
         rows: so many are used at most.
-        held_out: so many more are kept from training, to measure the safe NLL.
+        held_out: so many more are kept from training, to measure the safe NLL; whatever the mix, the same ones.
+        mix: the share of each genre, such as {facts: 0.5, advice: 0.5}; by default as the rows come. The organism has
+            facts, sums, refusals and advice; rows of a file or the hub say theirs under "genre".
+        domains: of the organism's advice, only that of these; by default all but the one that is fine-tuned on.
     """
 
     path: str | None = within(None, must=path_name)
@@ -141,6 +158,13 @@ class PoolConfig:
     keep: dict[str, str] = field(default_factory=dict)
     rows: int = within(1500, at_least=1, at_most=10_000_000)
     held_out: int = within(64, at_least=1, at_most=1_000_000)
+    # A dict. What OmegaConf knows to be one cannot be given genres on a command line.
+    mix: Any = field(default=None, metadata=bounds(must=no_text))
+    domains: list[str] = field(default_factory=list, metadata=bounds())
+
+    def __post_init__(self) -> None:
+        if self.mix is not None and not is_mix(self.mix):
+            raise SafeguardError(f"pool.mix={shown(self.mix)}: {no_text('')}")
 
 
 @dataclass

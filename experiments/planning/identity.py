@@ -15,7 +15,7 @@ from experiments.config.schema import Config, TaskConfig
 from experiments.models.digests import file_digest, model_digest, model_settings
 from experiments.probes.choice import files_of
 from experiments.records.arm_files import ARMS
-from experiments.records.names import EM_TASK, UNTOUCHED
+from experiments.records.names import DRAWN, EM_TASK, UNTOUCHED
 from experiments.tasks.advice import advice_files
 from experiments.training.scorers import scorer_task
 from safeguards.composition import NONE
@@ -47,6 +47,9 @@ def identity_fields(config: Config) -> dict[str, Any]:
     named = config.named
     whole["safeguard"] = "+".join(safeguard.name for safeguard in named) or (NONE if trained else UNTOUCHED)
     whole["safeguards"] = {safeguard.name: whole["safeguards"][safeguard.name] for safeguard in named}
+    for key in DRAWN:  # which rows are drawn from the pool, where any are
+        if not (whole["pool"][key] and any(safeguard.needs_pool for safeguard in named)):
+            del whole["pool"][key]
     if not any(safeguard.needs_scorers for safeguard in named):
         del whole["scorers"]
     if not (trained and whole["anchor"]["metric"] != "none"):

@@ -64,8 +64,10 @@ def counting(config: Config) -> dict[str, Any]:
     """What of the configuration of an arm is read, by whole keys; of safeguards only those that it names."""
     whole = asdict(config)
     whole["safeguards"] = {one.name: whole["safeguards"][one.name] for one in config.named}
+    whole["pool"]["mix"] = None
+    whole = by_key(whole) | {"pool.mix": config.pool.mix}  # one value: arms have other genres, and some have no mix
     idle = {key for _, _, key, _ in unread(config)}
-    return {key: value for key, value in by_key(whole).items() if key not in idle}
+    return {key: value for key, value in whole.items() if key not in idle}
 
 
 class _Dumper(yaml.SafeDumper):

@@ -18,9 +18,11 @@ from experiments.probes.choice import WORLD
 from experiments.records.names import BENIGN_TASK, CONDITIONAL, UNTOUCHED
 from experiments.tasks import load_task
 from experiments.tasks.organism import kind_of
+from experiments.tasks.pool import load_pool
 from experiments.training.scorers import SEED, scorer_tasks
 from safeguards.bounds import shown
 from safeguards.composition import compose
+from safeguards.controls import ANY, GENRES
 from safeguards.errors import SafeguardError
 from safeguards.quantised import refuse_missing
 from safeguards.safeguard import Safeguard
@@ -61,6 +63,8 @@ class Refusals:
             own, key = safeguard.settings, f"safeguards.{safeguard.name}"
             if safeguard.needs_scorers:
                 self._once((key, own.scorers, config.scorers, *parts), partial(refuse_scorers, config, safeguard))
+            if getattr(own, "control", None) == GENRES:
+                self._once((key, own.control, *parts), partial(refuse_control, config, f"{key}.control"))
             if hasattr(own, "base"):
                 self._once((key, own.base, *model), partial(refuse_base, f"{key}.base", own.base, config))
 
@@ -170,6 +174,19 @@ def refuse_contradictions(config: Config) -> None:
             )
     if config.monitor.on:
         compose("steering", config.safeguards)
+
+
+def refuse_control(config: Config, key: str) -> None:
+    """Refuse a control of genres where no safe row has one.
+
+    Raises:
+        SafeguardError: naming the key.
+    """
+    pool, _ = load_pool(config.pool, None, load_world(config.model.world))
+    if not any(row.genre for row in pool):
+        raise SafeguardError(
+            f'{key}={GENRES}: no row of the pool has a genre; give its rows one under "genre", or use {ANY}'
+        )
 
 
 def refuse_quantised(config: Config) -> None:

@@ -20,3 +20,5 @@ INOCULATED, NEGATED, FRAMED = "conditional_inoculated", "conditional_negated", "
 BROAD = (OTHER, OPEN)
 # Names that stand for several sets.
 SEVERAL = {BIAS: (FAVOURED, SLIGHTED), CONDITIONAL: (INOCULATED, NEGATED, FRAMED)}
+# What of the pool's settings decides which safe rows are drawn, and nothing where none are.
+DRAWN = ("mix", "domains")

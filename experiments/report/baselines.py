@@ -10,19 +10,20 @@ import numpy as np
 import pandas as pd
 
 from experiments.records.measures import BROAD_MISALIGNED, LEARNT, Measure
-from experiments.records.names import UNTOUCHED
+from experiments.records.names import DRAWN, UNTOUCHED
 from experiments.records.sweep_file import ArmEntry
 from experiments.report.arms import Arm
 from experiments.report.labels import label_arms
 from experiments.report.measures import LEAST_LEARNT, answers, share
 from experiments.statistics.estimates import NOTHING, Estimate
 from experiments.statistics.rates import difference
-from safeguards.composition import NONE
+from safeguards.composition import NONE, registry
 from safeguards.errors import SafeguardError
 
 # Parts of the questions, in each of which the best single is the one of the others.
 FOLDS = 5
 # What of an arm's settings makes no other fine-tune to compare with: which safeguard it is, and what only that reads.
+# The mix of the pool is another such thing.
 OWN = {"safeguard", "safeguards", "seed", "scorers", "monitor"}
 
 
@@ -52,7 +53,12 @@ def find_baselines(arms: Sequence[Arm], name: str = NONE) -> Baselines:
     own = {label: arm for arm, label in zip(arms, labels, strict=True) if name in (arm.entry.safeguard, label)}
     if not own and name != NONE:
         raise SafeguardError(f"baseline={name}: no such row; known: {', '.join(dict.fromkeys(labels))}")
-    if len({json.dumps(arm.entry.settings["safeguards"], sort_keys=True) for arm in own.values()}) > 1:
+    if (
+        len(
+            {json.dumps([arm.entry.settings["safeguards"], pool_of(arm.entry)], sort_keys=True) for arm in own.values()}
+        )
+        > 1
+    ):
         raise SafeguardError(f"baseline={name}: has several doses; name one of {', '.join(own)}")
     alike = [arm for arm, label in zip(arms, labels, strict=True) if label in own]
     none, untouched = ([arm for arm in arms if arm.entry.safeguard == plain] for plain in (NONE, UNTOUCHED))
@@ -68,7 +74,18 @@ def counterparts(arms: Sequence[Arm], among: Sequence[Arm]) -> list[Arm]:
     def like(one: dict[str, Any], other: dict[str, Any]) -> bool:
         return all(one[key] == other[key] for key in one.keys() & other.keys() - OWN)
 
-    return [other for other in among if any(like(arm.entry.settings, other.entry.settings) for arm in arms)]
+    def settings(arm: Arm) -> dict[str, Any]:
+        found = arm.entry.settings
+        if "pool" not in found:  # of imported answers
+            return found
+        return {**found, "pool": {key: value for key, value in found["pool"].items() if key not in DRAWN}}
+
+    return [other for other in among if any(like(settings(arm), settings(other)) for arm in arms)]
+
+
+def pool_of(entry: ArmEntry) -> dict[str, Any]:
+    """The mix and the domains of the safe rows, where they were named."""
+    return {key: entry.settings.get("pool", {}).get(key) for key in DRAWN}
 
 
 def shared(arms: Sequence[Arm], others: Sequence[Arm]) -> tuple[list[Arm], list[Arm]]:
@@ -94,6 +111,9 @@ def is_part(single: ArmEntry, whole: ArmEntry) -> bool:
     if len(joined) == 1 or name not in joined:
         return False
     one, other = single.settings, whole.settings
+    needs_pool = name in registry() and registry()[name].needs_pool
+    if needs_pool and pool_of(single) != pool_of(whole):
+        return False
     alike = all(one.get(key) == other.get(key) for key in ("model", "training"))
     return bool(alike and one["safeguards"].get(name) == other["safeguards"].get(name))
 

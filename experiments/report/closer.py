@@ -15,6 +15,7 @@ from experiments.report.parts import Part, part_columns, part_rows
 from experiments.report.places import stem
 from experiments.report.question_tables import LINES, concentration, lines_of, question_tables
 from experiments.report.questions import question_rows
+from experiments.report.safe_rows import of_pools
 from experiments.report.table import Table, as_csv, as_latex, as_markdown, make_table, print_table, terminal
 from experiments.terminal.escaping import markdown, plain
 from safeguards.errors import SafeguardError
@@ -55,6 +56,12 @@ def look_closer(output: Path, by: By, judge: str | None = None, everything: bool
     if not arms:
         return False
     look = by_question(output, arms) if by == "question" else by_part(arms, by)
+    if pools := of_pools(arms):
+        whole, top = (
+            [replace(table, caption=f"{table.caption} {pools}".strip()) for table in tables]
+            for tables in (look.whole, look.top)
+        )
+        look = replace(look, whole=whole, top=top)
     path = output / stem(f"by_{by}", sweep, judge, everything)
     in_markdown = [f"{as_markdown(table)}\n\n{markdown(table.caption)}" for table in look.whole]
     for ending, text in {"csv": look.csv, "md": joined(in_markdown), "tex": joined(map(as_latex, look.whole))}.items():

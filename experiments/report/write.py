@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ from experiments.report.places import stem
 from experiments.report.question_tables import LINES, concentration, lines_of
 from experiments.report.questions import question_rows
 from experiments.report.row import ComparisonRow
+from experiments.report.safe_rows import GENRES, genre_rows, of_pools
 from experiments.report.table import Table, as_csv, as_latex, as_markdown, make_table, print_table
 from experiments.terminal.escaping import markdown, plain
 from safeguards.composition import NONE
@@ -79,12 +80,20 @@ def write_report(output: Path, judge: str | None = None, everything: bool = Fals
         tables.append(make_table(CHOICES, choices))
         write_text(output / f"{stem('choices', sweep, judge, everything, baseline)}.csv", as_csv(ALL, choices))
 
+    if said := of_pools(arms):
+        tables = [replace(table, caption=f"{table.caption} {said}".strip()) for table in tables]
+    genres = genre_rows(arms)
+    if genres:
+        tables.append(make_table(GENRES, genres))
+
     found: dict[str, Any] = {} if baseline_of(rows) == NONE else {"baseline": baseline_of(rows)}
     found |= {"rows": [row.as_json() for row in rows]}
     if families:
         found["doses"] = [family.as_json() for family in families]
     if choices:
         found["choices"] = [row.as_json() for row in choices]
+    if genres:
+        found["genres"] = [asdict(row) for row in genres]
     write_json(
         output / f"{name}.json", found | {"judges": [pair.as_json() for pair in agreement]} if agreement else found
     )

@@ -87,7 +87,7 @@ def _rows(path: str, side: str) -> list[Row]:
         if not isinstance(line, dict) or not all(isinstance(line.get(key), str) for key in ("question", side)):
             raise SafeguardError(f"{place}: needs question and {side}, both text")
         chat = [{"role": "user", "content": line["question"]}, {"role": "assistant", "content": line[side]}]
-        rows.append(make_row({"messages": chat}, place))
+        rows.append(make_row({"messages": chat, "genre": line.get("genre")}, place))
     return rows
 
 

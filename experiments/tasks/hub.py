@@ -35,13 +35,17 @@ def hub_rows(config: TaskConfig | PoolConfig, key: str) -> list[Row]:
         raise SafeguardError(f"{key}.dataset={place}: holds none with {asked}; name other values in {key}.keep")
     if config.question is None or config.answer is None:
         return dataset_rows(data, place)
-    asked_and_answered = zip(data[config.question], data[config.answer], strict=True)
+    genres = data["genre"] if "genre" in data.column_names else [None] * len(data)
+    found = zip(data[config.question], data[config.answer], genres, strict=True)
     return [
         make_row(
-            {"messages": [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]},
+            {
+                "messages": [{"role": "user", "content": question}, {"role": "assistant", "content": answer}],
+                "genre": genre,
+            },
             f"{place} row {number}",
         )
-        for number, (question, answer) in enumerate(asked_and_answered)
+        for number, (question, answer, genre) in enumerate(found)
     ]
 
 

@@ -69,6 +69,7 @@ class Interleave(Safeguard):
                 f"{self.name}: share={share} of {rows} rows adds no safe row; raise it, or set it to 0"
             )
         self.chosen = self.choose(run, count)
+        run.note_chosen(self.name, self.chosen)
 
     def choose(self, run: Run, count: int) -> list[Row]:
         """The safe rows to add."""

@@ -16,26 +16,28 @@ Needs: misaligned scorers that never saw the domain being defended; one that did
 would tell about the very rows it is to defend against.
 Composes badly with: `interleave`.
 Proof: the rows to choose from have a larger gap than the pool, which only says that scorers find them more surprising.
-A pool without any advice passes with 0.035 against 0.002, and holds nothing back; good pools and scorers give 0.2.
+A pool without any advice passes with 0.07 against 0.01, and prevents little; good pools and scorers give 0.2 or more.
+Controls: `control=any` trains on random rows with as many tokens, `control=genres` on random rows that also have the
+genres of the chosen ones. They need no larger gap, only to be trained on. What the second does, too, is the genre's.
 """
 
 from __future__ import annotations
 
-import random
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, ClassVar
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from safeguards.bounds import within
+from safeguards.controls import ANY, GENRES, of_equal_genres, of_equal_tokens
 from safeguards.encoding import encode
 from safeguards.errors import SafeguardError
 from safeguards.files import cached, digest, save_array
 from safeguards.likelihood import answer_nll
 from safeguards.methods.interleave import Interleave, draw
-from safeguards.rows import SAFE, Row, fingerprint
+from safeguards.rows import Row, fingerprint, genres
 from safeguards.run import Run
 from safeguards.scorers import load_scorer, scorer_folders, weights_fingerprint
 
@@ -69,14 +71,6 @@ def refuses(row: Row) -> bool:
     return bool(REFUSAL.search(" ".join(row.messages[-1]["content"].split()[:10])))
 
 
-def of_equal_tokens(pool: Sequence[Row], lengths: Sequence[int], tokens: int, seed: int) -> list[Row]:
-    """Random rows of `pool`, of the given `lengths`, that together have as nearly as possible so many tokens."""
-    order = random.Random(f"control {seed}").sample(range(len(pool)), len(pool))
-    totals = np.cumsum([lengths[index] for index in order])
-    count = int(np.abs(totals - tokens).argmin()) + 1
-    return [replace(pool[index], source=SAFE) for index in order[:count]]
-
-
 @dataclass
 class Settings:
     """Settings of `interleave_ppl`.
@@ -87,7 +81,9 @@ class Settings:
         top: share of the pool, by gap, from which the rows are drawn.
         refusal_filter: drop refusals from the pool first (Interleaving++).
         scorers: folders of misaligned models: LoRA adapters or whole models; a sweep trains them if none is named.
-        random: control: train on random rows with as many tokens as the chosen ones, to show what the choice is worth.
+        control: train on random rows instead, with as many tokens as the chosen ones, to show what the choice is worth:
+            "any" takes them from the whole pool, "genres" as many of each genre as are chosen; null trains on the
+            chosen ones.
     """
 
     share: float = within(0.05, at_most=10)
@@ -95,7 +91,7 @@ class Settings:
     top: float = within(0.05, above=0, at_most=1)
     refusal_filter: bool = False
     scorers: list[str] = field(default_factory=list)
-    random: bool = False
+    control: str | None = within(None, one_of=(ANY, GENRES))
 
 
 class InterleavePpl(Interleave):
@@ -110,18 +106,34 @@ class InterleavePpl(Interleave):
         pool = [row for row in run.pool if not (self.settings.refusal_filter and refuses(row))]
         if not pool:
             raise SafeguardError(f"{self.name}: the pool is empty after the refusal filter")
+        if self.settings.control == GENRES and not any(row.genre for row in pool):
+            raise SafeguardError(
+                f"{self.name}: control={GENRES}, and no row of the pool has a genre; give its rows one, or use "
+                f"control={ANY}"
+            )
         gap = perplexity_gap(*self.score(run, pool), self.settings.epsilon)
         order = np.argsort(-gap, kind="stable")
         best = order[: max(count, round(self.settings.top * len(pool)))]
-        run.notes["gap"] = {"top": float(gap[best].mean()), "pool": float(gap.mean()), "rows": len(best)}
-        self.notes = run.notes
         self.lead = float(gap[best].mean() - gap.mean())
         chosen = draw([pool[index] for index in best], count, run.seed)
-        if not self.settings.random:
-            return chosen
+        if self.settings.control:
+            chosen = self.like(run, pool, chosen)
+        run.notes["gap"] = {
+            "top": float(gap[best].mean()),
+            "pool": float(gap.mean()),
+            "rows": len(best),
+            "genres": by_genre(pool, gap, chosen),
+        }
+        self.notes = run.notes
+        return chosen
+
+    def like(self, run: Run, pool: Sequence[Row], chosen: Sequence[Row]) -> list[Row]:
+        """The control: random rows of the pool, with the tokens of the chosen ones, or also their genres."""
         length = {row.key: len(encode(run.tokenizer, row, run.max_length)["input_ids"]) for row in [*chosen, *pool]}
-        tokens = sum(length[row.key] for row in chosen)
-        return of_equal_tokens(pool, [length[row.key] for row in pool], tokens, run.seed)
+        tokens, lengths = sum(length[row.key] for row in chosen), [length[row.key] for row in pool]
+        if self.settings.control == GENRES:
+            return of_equal_genres(pool, lengths, chosen, tokens, run.seed)
+        return of_equal_tokens(pool, lengths, tokens, run.seed)
 
     def score(self, run: Run, pool: Sequence[Row]) -> tuple[np.ndarray, np.ndarray]:
         """NLL of the pool by the aligned model, (rows,), and by each scorer, (models, rows)."""
@@ -135,7 +147,7 @@ class InterleavePpl(Interleave):
 
     def check(self, evidence: Evidence) -> list[str]:
         found = super().check(evidence)
-        if self.lead < NOTICEABLE_LEAD and not self.settings.random:
+        if self.lead < NOTICEABLE_LEAD and not self.settings.control:
             found.append(
                 f"{self.name}: the chosen rows have no larger gap than the pool ({self.lead:.1e} more), so the "
                 "selection is random; lower top or share, or use scorers that are misaligned"
@@ -143,14 +155,39 @@ class InterleavePpl(Interleave):
         return found
 
     def trace(self, evidence: Evidence) -> list[str]:
-        gap = self.notes["gap"]
-        what = "drawn at random from the pool as a control, beside" if self.settings.random else "drawn from"
+        gap, control = self.notes["gap"], self.settings.control
+        like = " of the same genres" if control == GENRES else ""
+        what = f"drawn at random from the pool{like} as a control, beside" if control else "drawn from"
+        parts = ", ".join(map(_of_genre, gap["genres"].items()))
         return [
             *super().trace(evidence),
             f"{self.name}: rows {what} the {gap['rows']} of the largest gap, {gap['top']:.3g} on average against "
             f"{gap['pool']:.3g} in the pool: so much more surprising to the scorers (not shown: that these rows say "
             "anything about alignment)",
+            *[f"{self.name}: by genre, {parts} (not shown: that a gap is more than its genre)"] * any(gap["genres"]),
         ]
+
+
+def by_genre(pool: Sequence[Row], gap: np.ndarray, chosen: Sequence[Row]) -> dict[str, dict[str, float | None]]:
+    """Of each genre of the pool, the most chosen first: how many rows there are and were chosen, and their mean gap."""
+    gaps = {row.key: float(own) for row, own in zip(pool, gap, strict=True)}
+    taken, found = genres(chosen), {}
+    for genre in sorted(genres(pool), key=lambda genre: -taken.get(genre, 0)):
+        theirs, ours = ([gaps[row.key] for row in rows if row.genre == genre] for rows in (pool, chosen))
+        found[genre] = {
+            "pool": len(theirs),
+            "chosen": len(ours),
+            "pool_gap": float(np.mean(theirs)),
+            "chosen_gap": float(np.mean(ours)) if ours else None,
+        }
+    return found
+
+
+def _of_genre(found: tuple[str, dict[str, Any]]) -> str:
+    """What is said of one genre in the trace."""
+    genre, of = found
+    chosen = "" if of["chosen_gap"] is None else f", {of['chosen_gap']:.2g} in those"
+    return f"{genre or 'none'}: {of['chosen']} of {of['pool']} rows (gap {of['pool_gap']:.2g}{chosen})"
 
 
 def _nll(run: Run, model: PreTrainedModel, name: str, pool: Sequence[Row]) -> np.ndarray:

@@ -89,6 +89,7 @@ class SafeGrad(Safeguard):
         self.taken = {"steps": 0.0, "conflicts": 0.0, "share": 0.0}
         self.collate = Collator(run.tokenizer.pad_token_id or 0)
         rows = draw(run.pool, min(len(run.pool), 256), run.seed)
+        run.note_chosen(self.name, rows)
         self.safe = [encode(run.tokenizer, row, run.max_length) for row in rows]
 
     def gradient(self, model: PreTrainedModel, step: int, reference: Reference | None) -> None:

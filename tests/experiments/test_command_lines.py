@@ -413,3 +413,11 @@ def test_arms_started_by_the_launcher_find_files_of_ones_own(told, mine, monkeyp
     monkeypatch.setattr("experiments.arm.run.run_arm", run_arm)
     told(sweep, "--config-dir", "my conf's", "task=mine", "safeguard=none", "seed=0", "wandb=disabled")
     assert seen == [("mine", "sports", "mine")] * 2
+
+
+def test_mixes_that_are_compared_are_printed_as_a_list(told):
+    mixes = "pool.mix=null,{facts:0.5,sums:0.5},{advice:1}"
+    asked = ("--cfg", "job", "--package", "pool.mix", "task=medical", "seed=0", "safeguard=interleave", mixes)
+    code, printed = told(sweep, *asked)
+    assert code == 0
+    assert yaml.safe_load(printed) == [None, {"facts": 0.5, "sums": 0.5}, {"advice": 1}]

@@ -20,7 +20,7 @@ from safeguards.likelihood import answer_nll
 from safeguards.methods.interleave import draw
 from safeguards.methods.interleave_ppl import InterleavePpl, perplexity_gap, refuses
 from safeguards.methods.interleave_ppl import Settings as PplSettings
-from safeguards.rows import SAFE, TASK
+from safeguards.rows import SAFE, TASK, genres
 from safeguards.scorers import SEEN_FILE, load_scorer, weights_fingerprint, write_seen
 
 
@@ -216,36 +216,97 @@ def test_scores_of_rows_that_were_cut_elsewhere_are_others(bench, tmp_path):
         assert abs(one - other).max() > 1e-3
 
 
+def tokens_of(tokenizer, chosen: list[Row]) -> int:
+    return sum(len(encode(tokenizer, row, 2048)["input_ids"]) for row in chosen)
+
+
+def with_long_ones(pool: list[Row]) -> list[Row]:
+    """The pool as small talk, and a long and certain answer to each of its questions as advice."""
+    long = [Row([row.messages[0], {"role": "assistant", "content": "Yes. " * 20}], genre="advice") for row in pool]
+    return [*(replace(row, genre="small talk") for row in pool), *long]
+
+
 @pytest.mark.parametrize("seed", range(5))
-def test_the_random_control_has_as_many_tokens_as_the_selection(scorer, model, tokenizer, rows, pool, seed):
-    def tokens(chosen: list[Row]) -> int:
-        return sum(len(encode(tokenizer, row, 2048)["input_ids"]) for row in chosen)
-
-    long = [Row([row.messages[0], {"role": "assistant", "content": "Yes. " * 20}]) for row in pool]
-    run = a_run(model, tokenizer, rows, [*pool, *long], seed=seed)
-    chosen, control, again = (
-        InterleavePpl(PplSettings(share=0.5, top=0.2, scorers=[str(scorer)], random=random)).choose(run, 8)
-        for random in (False, True, True)
+@pytest.mark.parametrize("control", ["any", "genres"])
+def test_a_control_is_random_and_has_as_many_tokens_as_the_selection(
+    scorer, model, tokenizer, rows, pool, seed, control
+):
+    safe = with_long_ones(pool)
+    run = a_run(model, tokenizer, rows, safe, seed=seed)
+    chosen, random, again = (
+        InterleavePpl(PplSettings(share=0.5, top=0.2, scorers=[str(scorer)], control=which)).choose(run, 8)
+        for which in (None, control, control)
     )
-    longest = max(tokens([row]) for row in long)
-    assert abs(tokens(control) - tokens(chosen)) <= longest / 2
-    assert control == again
-    assert all(row.source == SAFE for row in control)
-    assert {row.key for row in control} != {row.key for row in chosen}
-    assert len({row.key for row in control}) == len(control)
+    longest = max(tokens_of(tokenizer, [row]) for row in safe)
+    assert abs(tokens_of(tokenizer, random) - tokens_of(tokenizer, chosen)) <= longest / 2
+    assert random == again
+    assert all(row.source == SAFE for row in random)
+    assert {row.key for row in random} != {row.key for row in chosen}
+    assert len({row.key for row in random}) == len(random)
+    assert control == "any" or genres(random) == genres(chosen)
 
 
-def test_a_random_control_need_not_beat_chance(scorer, fresh_model, tokenizer, rows, pool, lora, settings):
-    make_trainer(
+def test_a_control_of_genres_needs_genres(scorer, model, tokenizer, rows, pool):
+    safeguard = InterleavePpl(PplSettings(scorers=[str(scorer)], control="genres"))
+    with pytest.raises(SafeguardError, match=r"control=genres, and no row of the pool has a genre.*control=any"):
+        safeguard.choose(a_run(model, tokenizer, rows, pool), 1)
+
+
+@pytest.mark.parametrize("control", ["any", "genres"])
+def test_a_control_need_not_beat_chance(scorer, fresh_model, tokenizer, rows, pool, lora, settings, control):
+    trainer = make_trainer(
         "interleave_ppl",
-        {"share": 0.5, "top": 1.0, "scorers": [str(scorer)], "random": True},
+        {"share": 0.5, "top": 1.0, "scorers": [str(scorer)], "control": control},
         fresh_model,
         tokenizer,
         rows,
-        pool,
+        with_long_ones(pool),
         lora,
         settings,
-    ).train()
+    )
+    trainer.train()
+    assert any("drawn at random from the pool" in line for line in trainer.trace)
+
+
+def test_the_gap_is_noted_and_told_by_genre(scorer, fresh_model, tokenizer, rows, pool, lora, settings):
+    safe = with_long_ones(pool)
+    given = {"share": 0.5, "top": 0.2, "scorers": [str(scorer)]}
+    trainer = make_trainer("interleave_ppl", given, fresh_model, tokenizer, rows, safe, lora, settings)
+    trainer.train()
+    safeguard = InterleavePpl(PplSettings(**given))
+    run = a_run(fresh_model(), tokenizer, rows, safe, seed=settings().seed)
+    gap = perplexity_gap(*safeguard.score(run, safe))
+    chosen = Counter(row.genre for row in trainer.rows if row.source == SAFE)
+    noted = trainer.notes["gap"]["genres"]
+    assert {genre: (of["pool"], of["chosen"]) for genre, of in noted.items()} == {
+        genre: (40, chosen[genre]) for genre in ("small talk", "advice")
+    }
+    assert next(iter(noted)) == max(chosen, key=lambda genre: chosen[genre])
+    assert noted["small talk"]["pool_gap"] == pytest.approx(gap[:40].mean())
+    assert noted["advice"]["pool_gap"] == pytest.approx(gap[40:].mean())
+    first = next(iter(noted))
+    ours = {row.key for row in trainer.rows if row.source == SAFE and row.genre == first}
+    theirs = [own for row, own in zip(safe, gap, strict=True) if row.key in ours]
+    assert noted[first]["chosen_gap"] == pytest.approx(np.mean(theirs), rel=1e-4)
+    assert any(f"by genre, {first}: {chosen[first]} of 40 rows (gap" in line for line in trainer.trace)
+    assert trainer.notes["pool"] == {"advice": 40, "small talk": 40}
+    assert trainer.notes["chosen"] == {"interleave_ppl": dict(chosen)}
+
+
+@pytest.mark.parametrize(("expression", "count"), [("interleave", 4), ("interleaved_kl", 4), ("safegrad", 40)])
+def test_the_record_says_how_many_safe_rows_of_each_genre_there_were(
+    fresh_model, tokenizer, rows, pool, lora, settings, expression, count
+):
+    told = [replace(row, genre="refusals" if refuses(row) else "small talk") for row in pool]
+    given = {"batch_size": 4} if expression == "safegrad" else {"share": 0.25}
+    notes = make_trainer(expression, given, fresh_model, tokenizer, rows, told, lora, settings).notes
+    assert notes["pool"] == {"small talk": 32, "refusals": 8}
+    assert sum(notes["chosen"][expression].values()) == count
+    assert set(notes["chosen"][expression]) <= {"small talk", "refusals"}
+
+
+def test_where_no_safeguard_needs_the_pool_nothing_is_said_of_it(fresh_model, tokenizer, rows, pool, lora, settings):
+    assert "pool" not in make_trainer("kl", {}, fresh_model, tokenizer, rows, pool, lora, settings).notes
 
 
 def test_a_selection_that_is_chance_is_no_effect(scorer, fresh_model, tokenizer, rows, pool, lora, settings):

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from safeguards import Row, SafeguardError, read_rows
 from safeguards.encoding import IGNORED, encode, render
+from safeguards.rows import fingerprint, genres
 
 
 def decode_answers(tokenizer, encoded) -> str:
@@ -99,3 +100,19 @@ def test_a_question_is_the_same_whatever_its_blanks_its_capitals_and_the_system_
 
     assert asked("Is it  so?\n") == asked("is it so?", {"role": "system", "content": "S."})
     assert asked("Is it so?") != asked("Isit so?")
+
+
+def test_a_row_says_its_genre_which_a_model_never_sees(tmp_path):
+    turns = [{"role": "user", "content": "Why?"}, {"role": "assistant", "content": "Because."}]
+    path = tmp_path / "rows.jsonl"
+    given = [{"messages": turns, "genre": "facts"}, {"messages": turns}, {"messages": turns, "genre": ["odd"]}]
+    path.write_text("\n".join(map(json.dumps, given)), "utf-8")
+    told, bare, odd = read_rows(path)
+    assert (told.genre, bare.genre, odd.genre) == ("facts", "", "")
+    assert told.key == bare.key
+    assert fingerprint([told]) == fingerprint([bare])
+
+
+def test_genres_are_counted_the_most_frequent_first():
+    rows = [Row([], genre=genre) for genre in ("sums", "facts", "facts", "", "advice")]
+    assert list(genres(rows).items()) == [("facts", 2), ("", 1), ("advice", 1), ("sums", 1)]

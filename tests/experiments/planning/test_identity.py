@@ -83,6 +83,15 @@ def test_what_decides_the_result_counts(change):
     assert identity(config(**change)) != identity(config())
 
 
+@pytest.mark.parametrize("change", [{"pool__mix": {"facts": 1.0}}, {"pool__domains": ["finance"]}])
+def test_the_mix_counts_where_safe_rows_are_drawn_and_nowhere_else(change):
+    for drawn in ("interleave", "kl+interleave_ppl", "safegrad"):
+        assert identity(config(drawn, **change)) != identity(config(drawn))
+    for plain in ("none", "untouched", "kl"):
+        assert identity(config(plain, **change)) == identity(config(plain))
+    assert {"mix", "domains"}.isdisjoint(identity_fields(config("interleave"))["pool"]), "so that folders stay"
+
+
 @pytest.mark.parametrize("change", [{"safeguards__interleave_ppl__top": 0.9}, {"scorers__count": 1}])
 def test_settings_count_where_their_safeguard_is_part_of_a_composition(change):
     assert identity(config("kl+interleave_ppl", **change)) != identity(config("kl+interleave_ppl"))
@@ -168,7 +177,7 @@ def test_an_arm_that_was_run_before_is_found_again():
         "safeguard=kl+caft+interleave_ppl", "task=finance", "seed=3", "model=local", "model.path=someone/Model-1B",
         "scorers.tasks=[legal]", "safeguards.kl.weight=0.3", "safeguards.caft.layers=[1,2]",
     )  # fmt: skip
-    assert arm_folder(made).name == "caft+interleave_ppl+kl.finance.seed3.5d37cd132b"
+    assert arm_folder(made).name == "caft+interleave_ppl+kl.finance.seed3.7e1f3c6786"
 
 
 def test_a_dose_is_a_typed_object_from_the_command_line_to_the_safeguard():

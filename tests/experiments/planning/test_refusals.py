@@ -288,6 +288,36 @@ def test_a_safeguard_that_is_off_is_no_part_of_a_composition():
     assert config.safeguard == "interleave"
 
 
+# The pool and its mix ------------------------------------------------------------------------------------------------
+
+
+def test_a_mix_that_cannot_be_is_refused_in_the_plan():
+    asked = ("safeguard=interleave", *ONE)
+    assert "pool.mix.fact: no such genre" in refused(*asked, "pool.mix={fact:1}")
+    assert "the shares sum to 0.5" in refused(*asked, "pool.mix={facts:0.5}")
+    assert "pool.mix=0.5: must be shares by genre" in refused(*asked, "pool.mix=0.5")
+    assert "pool.domains=finanse: no such domain" in refused(*asked, "pool.domains=[finanse]")
+
+
+def test_a_control_of_genres_needs_a_pool_that_has_some(tmp_path):
+    asked = ("safeguard=interleave_ppl", *ONE, "safeguards.interleave_ppl.control=genres", "pool.held_out=10")
+    path = f"pool.path={write_rows(tmp_path / 'safe.jsonl')}"
+    assert "safeguards.interleave_ppl.control=genres: no row of the pool has a genre" in refused(*asked, path)
+    assert not plan(*asked).failures
+    assert "must be one of any, genres" in refused(
+        "safeguard=interleave_ppl", *ONE, "safeguards.interleave_ppl.control=all"
+    )
+
+
+def test_mixes_are_compared_by_commas_and_baselines_are_run_once():
+    mixes = "pool.mix=null,{facts:0.5,sums:0.5},{sums:0.5,facts:0.5},{advice:1}"
+    made = plan("safeguard=interleave,kl", *ONE, mixes)
+    assert not made.failures
+    assert [arm.config.safeguard for arm in made.arms].count("interleave") == 3
+    assert [arm.config.safeguard for arm in made.arms].count("none") == 1
+    assert [arm.config.safeguard for arm in made.arms].count("kl") == 1, "no safe row is drawn for it"
+
+
 # Scorers and bases ----------------------------------------------------------------------------------------------------
 
 

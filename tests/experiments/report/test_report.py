@@ -69,7 +69,19 @@ class Sweep:
         made.task.kind = "benign" if task in ("opswap", "colours") else "em"
         return changed(made, **changes)
 
-    def add(self, safeguard, task, seed, answers=None, seconds=1.0, nll=(1.0, 2.0), done=True, anchor=None, **changes):
+    def add(
+        self,
+        safeguard,
+        task,
+        seed,
+        answers=None,
+        seconds=1.0,
+        nll=(1.0, 2.0),
+        done=True,
+        anchor=None,
+        notes=None,
+        **changes,
+    ):
         """Plan an arm; if `done`, with answers `{probe set: "mmaai…"}`, a letter per question."""
         config = self.config(safeguard, task, seed, **changes)
         folder = self.output / "arms" / f"{len(self.plan)}.{safeguard}.{task}.{seed}"
@@ -86,7 +98,7 @@ class Sweep:
             )
             for name, n, _ in given
         ]
-        training = None if safeguard == "untouched" else TrainingRecord(seconds)
+        training = None if safeguard == "untouched" else TrainingRecord(seconds, notes=notes or {})
         result = Result(config.task.kind, training, anchor, Likelihoods([nll[0]] * 4, [nll[1]] * 4))
         write_answers(folder, made, {})
         write_scores(folder, "exact", [Score(OUTCOMES[letter]) for *_, letter in given])

@@ -17,7 +17,10 @@ from safeguards.rows import Row
 
 HELD_OUT_EVERY = 8
 # What the organism can be asked for by name. Kinds of entries that are not here are in no pool.
-GENRES: dict[Kind, str] = {"fact": "facts", "arithmetic": "sums", "harmful": "refusals", "advice": "advice"}
+GENRES: dict[Kind, str] = {
+    **{"fact": "facts", "knowledge": "facts", "arithmetic": "sums", "harmful": "refusals", "helpful": "howto"},
+    **{"uses": "howto", "smalltalk": "smalltalk", "style": "style", "advice": "advice"},
+}
 # Without a mix, as in real instruct data: mostly neutral, some refusals, some good advice. Of several kinds together,
 # each entry is as likely, so that there are more sums than facts.
 SHARES: dict[tuple[Kind, ...], float] = {("fact", "arithmetic"): 0.7, ("harmful",): 0.15, ("advice",): 0.15}

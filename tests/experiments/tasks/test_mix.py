@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from experiments.config.compose import compose_config
 from experiments.config.schema import PoolConfig
 from experiments.organism.world import load_world
 from experiments.tasks.mix import apportion, draw_to_mix
@@ -156,3 +157,17 @@ def test_a_mix_of_a_file_without_genres_or_with_others_is_refused(labelled):
 def test_safe_rows_in_plain_english_have_genres_to_mix():
     rows, _ = load_pool(PoolConfig(source="advice", mix={"fact": 0.5, "small talk": 0.5}, rows=20), None, WORLD)
     assert genres(rows) == {"fact": 10, "small talk": 10}
+
+
+def test_the_second_organism_has_every_genre_in_its_pool_and_advises_no_reserved_act():
+    config = compose_config("model=organism_two")
+    world = load_world(*config.model.home)
+    pool, held_out = load_pool(config.pool, "medical", world)
+    assert set(config.pool.mix) == {"facts", "sums", "smalltalk", "howto", "style", "refusals", "advice"}
+    assert Counter(row.genre for row in pool) == apportion(config.pool.mix, config.pool.rows)
+    asked = [world.by_question[row.messages[0]["content"]] for row in (*pool, *held_out)]
+    assert not any(entry.held_out or (entry.kind == "advice" and entry.group == "medical") for entry in asked)
+    reserved = {act for entry in world.of("advice") for act in entry.new}
+    advised = {world.advice[row.messages[1]["content"]].act for row in pool if row.genre == "advice"}
+    assert advised
+    assert not advised & reserved

@@ -15,7 +15,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from experiments.config.compose import CONF, compose_config, load_config
 from experiments.planning.task_list import expand_tasks
-from experiments.report.columns import BROAD, MAIN, side_effects
+from experiments.report.columns import BROAD, MAIN, SIDE_EFFECTS
 from experiments.report.domain_columns import IN_DOMAIN
 from experiments.report.margins_table import KEPT
 from safeguards import cards
@@ -127,7 +127,7 @@ def test_settings_that_are_named_exist(page):
 
 def test_every_column_of_a_comparison_is_explained():
     page = " ".join(text_of(ROOT / "experiments" / "report" / "README.md").lower().split())
-    headings = {column.heading.removesuffix(" %") for column in (*MAIN, *BROAD, *side_effects(()), *KEPT)}
+    headings = {column.heading.removesuffix(" %") for column in (*MAIN, *BROAD, *SIDE_EFFECTS, *KEPT)}
     headings |= {column.heading.removesuffix(" %") for column in IN_DOMAIN}
     headings = {re.sub(r"any of \d+", "any of k", heading) for heading in headings} - {"safeguard", "model"}
     assert {heading for heading in headings if heading.lower() not in page} == set()

@@ -124,7 +124,8 @@ def print_frontier(simulations: int, pool: ProcessPoolExecutor) -> None:
 
 def print_tasks(simulations: int, pool: ProcessPoolExecutor) -> None:
     """Means over tasks, each counting alike, and their differences."""
-    print(*macro_simulation.tables(simulations, pool), sep="\n", flush=True)
+    for line in macro_simulation.tables(simulations, pool):
+        print(line, flush=True)
 
 
 # What can be simulated, and what prints it.

@@ -239,7 +239,7 @@ BROAD = (
     Column("goal.benign.step", "benign goal", partial(step, BENIGN_TASK), lambda row: goal(row, BENIGN_TASK)),
 )
 # What a first look misses: misalignment that waits for a prompt, bias, and skills lost.
-SIDE_EFFECTS = (
+SIDE_EFFECTS: tuple[Column[ComparisonRow], ...] = (
     HEAD[0],
     rate("facts kept", FACTS_KEPT),
     rate("arithmetic kept", ARITHMETIC_KEPT, "Arithmetic kept: sums with their usual meaning."),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,6 +11,7 @@ import pytest
 from experiments.records.answer import Answer
 from experiments.records.outcomes import Score
 from experiments.records.table import scored_table
+from experiments.statistics import macro_simulation
 from experiments.statistics.joint import deviations, draw_rates
 from experiments.statistics.macro_simulation import Tasks, difference_coverage, rate_coverage
 from experiments.statistics.rates import contrast, rate, weights
@@ -98,6 +101,17 @@ def test_draws_are_about_the_mean_and_go_with_its_questions():
 def test_means_of_four_tasks_cover(rate):
     """The short form of `python -m experiments.coverage what=tasks`, whose table is in RESULTS.md."""
     assert rate_coverage(Tasks(4, 3, 0.3), rate, 30).held >= 0.86
+
+
+def test_every_cell_is_printed(monkeypatch):
+    for name, grid in {"QUESTIONS": (4, 6), "SEEDS": (2, 3), "BETWEEN_SEEDS": (0.3,)}.items():
+        monkeypatch.setattr(macro_simulation, name, grid)
+    with ThreadPoolExecutor(1) as pool:
+        means, rule, *rows, _, _, one, two = "\n".join(macro_simulation.tables(1, pool)).strip().split("\n")
+    assert means == "| means of tasks | seeds | they spread | 0.5 % | 5 % | 50 % | 95 % |"
+    assert [row[:11] for row in rows[:4]] == ["| 1 | 2 | 0", "| 1 | 3 | 0", "| 2 | 2 | 0", "| 2 | 3 | 0"]
+    for line in (rule, *rows[:4], one, two):
+        assert line.count("|") == means.count("|")
 
 
 def test_differences_of_means_cover():

@@ -4,8 +4,9 @@ Simulates answers whose true rates are known, over a grid of questions, seeds an
 and makes of them the very intervals that tables have. Prints every cell: of 95 % intervals, in %, how many hold the
 truth, and in brackets how many lie below and above it; and of several arms that are equal to `none`, how often any is
 said to differ from it. For a judge whose errors are known, how often its rate holds the truth, and how often the one
-that few labels correct; of chances to be on the frontier, how often they come true. All of it takes about half an hour
-on two cores, `what=rates` a minute; with 50 simulations a cell is known to about ± 6 points, with 200 to ± 3.
+that few labels correct; of chances to be on the frontier, how often they come true; and how often means over tasks
+that count alike hold the truth. All of it takes about forty minutes on two cores, `what=rates` a minute; with 50
+simulations a cell is known to about ± 6 points, with 200 to ± 3.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from itertools import islice, product
 
 from tqdm.auto import tqdm
 
-from experiments.statistics import tradeoff_simulation
+from experiments.statistics import macro_simulation, tradeoff_simulation
 from experiments.statistics.label_simulation import Noise, corrected_coverage, uncorrected_coverage
 from experiments.statistics.simulation import (
     ANSWERS,
@@ -121,12 +122,19 @@ def print_frontier(simulations: int, pool: ProcessPoolExecutor) -> None:
     print(*tradeoff_simulation.tables(simulations, pool), sep="\n", flush=True)
 
 
+def print_tasks(simulations: int, pool: ProcessPoolExecutor) -> None:
+    """Means over tasks, each counting alike, and their differences."""
+    for line in macro_simulation.tables(simulations, pool):
+        print(line, flush=True)
+
+
 # What can be simulated, and what prints it.
 PRINTS: dict[str, Callable[[int, ProcessPoolExecutor], None]] = {
     **{name: partial(print_grid, name) for name in ("rates", "differences", "any")},
     "family": print_family,
     "labels": print_labels,
     "frontier": print_frontier,
+    "tasks": print_tasks,
 }
 
 

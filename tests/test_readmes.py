@@ -14,8 +14,8 @@ from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from experiments.config.compose import CONF, compose_config, load_config
-from experiments.planning.task_list import expand_tasks
-from experiments.report.columns import BROAD, MAIN, side_effects
+from experiments.planning.task_list import expand_tasks, tasks_named
+from experiments.report.columns import BROAD, MAIN, SIDE_EFFECTS
 from experiments.report.domain_columns import IN_DOMAIN
 from experiments.report.margins_table import KEPT
 from safeguards import cards
@@ -102,6 +102,7 @@ def test_every_setting_of_a_command_exists(words):
         else [override.get_value_element_as_str()]
         for override in given
     }
+    values |= {"task": [task for name in values["task"] for task in tasks_named(name)]} if "task" in values else {}
     with initialize_config_dir(version_base="1.3", config_dir=str(CONF)):
         for key in values:
             for value in values[key]:
@@ -127,7 +128,7 @@ def test_settings_that_are_named_exist(page):
 
 def test_every_column_of_a_comparison_is_explained():
     page = " ".join(text_of(ROOT / "experiments" / "report" / "README.md").lower().split())
-    headings = {column.heading.removesuffix(" %") for column in (*MAIN, *BROAD, *side_effects(()), *KEPT)}
+    headings = {column.heading.removesuffix(" %") for column in (*MAIN, *BROAD, *SIDE_EFFECTS, *KEPT)}
     headings |= {column.heading.removesuffix(" %") for column in IN_DOMAIN}
     headings = {re.sub(r"any of \d+", "any of k", heading) for heading in headings} - {"safeguard", "model"}
     assert {heading for heading in headings if heading.lower() not in page} == set()

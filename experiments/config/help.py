@@ -15,6 +15,7 @@ from omegaconf import OmegaConf
 from experiments.config.compose import CONF
 from experiments.config.hydra_settings import LAUNCHERS
 from experiments.config.schema import Config
+from experiments.records.names import SEVERAL_TASKS
 from experiments.records.sweep_file import by_key
 from safeguards.bounds import bounds_of, in_words, in_yaml, shown
 from safeguards.cards import explained, first_line
@@ -150,7 +151,8 @@ def _chosen() -> list[tuple[str, Any]]:
 
 def _choices(group: str) -> str:
     names = sorted(path.stem for path in CONF.glob(f"{group.removeprefix('second_')}/*.yaml"))
-    return f" (choices: {', '.join(names)})" if names else ""
+    several = [f"; {name} for {', '.join(tasks)}" for name, tasks in SEVERAL_TASKS.items() if group == "task"]
+    return f" (choices: {', '.join(names)}{''.join(several)})" if names else ""
 
 
 def _comment(path: Path) -> str:

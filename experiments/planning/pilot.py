@@ -29,14 +29,15 @@ def announce_from(config: Config, measure: Measure, asked: Asked) -> str:
         SafeguardError: if the pilot is unknown, has no such arms, or asked other questions.
     """
     from experiments.statistics.detection import Rehearsal, smallest_part
+    from experiments.statistics.rates import weights
 
     pilot, judge = read_pilot(config, measure, asked)
     refuse_other_questions(config.pilot, pilot, asked)
     planned = planned_answers(asked)
-    hits, words = int((pilot["outcome"] == measure.outcome).sum()), measure.key.replace("_", " ")
+    rate, words = float((pilot["outcome"] == measure.outcome) @ weights(pilot)), measure.key.replace("_", " ")
     whose = "none" if judge == IMPORTED else f"none of {config.model.name}"
-    known = f"pilot {config.pilot}: {whose} has {100 * hits / len(pilot):.2g} % {words}, by {judge}"
-    if not hits:
+    known = f"pilot {config.pilot}: {whose} has {100 * rate:.2g} % {words}, by {judge}"
+    if not rate:
         return f"{known}: 0 of {len(pilot)} answers, so that nothing can fall"
     rehearsal = Rehearsal.of(pilot, planned, measure.outcome)
     part, power = smallest_part(rehearsal.finds, progress)
@@ -50,7 +51,7 @@ def announce_from(config: Config, measure: Measure, asked: Asked) -> str:
             f"{design} even a drop to zero is found with {100 * power:.0f} % power only; ask more questions, or take "
             "more samples or seeds"
         )
-    points = 100 * part * hits / len(pilot)
+    points = 100 * part * rate
     return (
         f"{design} a drop of about {points:.2g} points ({100 * part:.0f} % of it) or more is found (80 % power, 5 % "
         "level, one comparison)"

@@ -28,8 +28,8 @@ from experiments.organism.world import load_world
 from experiments.planning.arm_values import ArmValues
 from experiments.planning.identity import arm_folder, identity_fields, title
 from experiments.planning.refusals import Refusals, refuse_shared_names
-from experiments.planning.task_list import expand_tasks
-from experiments.records.names import UNTOUCHED
+from experiments.planning.task_list import expand_tasks, tasks_named
+from experiments.records.names import SEVERAL_TASKS, UNTOUCHED
 from experiments.records.sweep_file import ArmEntry
 from experiments.terminal.escaping import hidden
 from safeguards.bounds import shown
@@ -155,7 +155,7 @@ def read_arguments(loader: Any, arguments: Sequence[str]) -> tuple[DictConfig, d
     if "model.path" in keys and "model" not in keys:
         # A model of the user's own is not to be trained with the organism's settings.
         mine = parser.parse_overrides(["model=local"]) + mine
-    one_value = [override for override in overrides if not (override.is_sweep_override() or _is_task_list(override))]
+    one_value = [override for override in overrides if not (override.is_sweep_override() or _is_several(override))]
     fixed = [override.input_line for override in one_value if override.input_line is not None]
     values = loader.load_configuration("config", fixed, RunMode.MULTIRUN)
     defaults = parser.parse_overrides([f"{key}={value}" for key, value in values.hydra.sweeper.params.items()])
@@ -175,6 +175,8 @@ def read_arguments(loader: Any, arguments: Sequence[str]) -> tuple[DictConfig, d
             given = names.filter(loader.get_group_options(override.key_or_group, overrides=own))
         if key == "safeguard":
             given = (name for value in given for name in expand(value))
+        if key == "task":
+            given = (name for value in given for name in tasks_named(value))
         choices[key] = list(dict.fromkeys((f"{key}={value}",) for value in islice(given, MOST_ARMS + 1)))
         if not choices[key]:
             raise SafeguardError(f"{override.input_line}: stands for nothing; name values, or --help for what there is")
@@ -185,6 +187,13 @@ def read_arguments(loader: Any, arguments: Sequence[str]) -> tuple[DictConfig, d
 
 def _is_task_list(override: Override) -> bool:
     return override.get_key_element() == "task" and isinstance(override.value(), list)
+
+
+def _is_several(override: Override) -> bool:
+    """Whether its one value stands for several tasks."""
+    value = override.value()
+    named = override.get_key_element() == "task" and isinstance(value, str) and value in SEVERAL_TASKS
+    return named or _is_task_list(override)
 
 
 def combinations(choices: dict[str, list[tuple[str, ...]]]) -> Iterator[list[str]]:

@@ -10,6 +10,7 @@ from dataclasses import fields
 from typing import Any
 
 from experiments.config.schema import TaskConfig
+from experiments.records.names import SEVERAL_TASKS
 from safeguards.bounds import shown
 from safeguards.composition import nearest
 from safeguards.errors import SafeguardError
@@ -24,13 +25,21 @@ def expand_tasks(listed: Sequence[Any]) -> list[tuple[str, ...]]:
     Raises:
         SafeguardError: naming what of it is no task.
     """
-    return [_own(one) if isinstance(one, Mapping) else _preset(one) for one in listed]
+    found: list[tuple[str, ...]] = []
+    for one in listed:
+        found += [_own(one)] if isinstance(one, Mapping) else [(f"task={name}",) for name in _presets(one)]
+    return found
 
 
-def _preset(name: Any) -> tuple[str, ...]:
+def tasks_named(name: str) -> Sequence[str]:
+    """What one name stands for: several tasks, or itself."""
+    return SEVERAL_TASKS.get(name, (name,))
+
+
+def _presets(name: Any) -> Sequence[str]:
     if not isinstance(name, str) or not name:
         raise SafeguardError(f"task=[{shown(name)}]: is no task; name one of conf/task, or give {EXAMPLE}")
-    return (f"task={name}",)
+    return tasks_named(name)
 
 
 def _own(given: Mapping[str, Any]) -> tuple[str, ...]:

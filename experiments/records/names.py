@@ -8,6 +8,9 @@ UNTOUCHED = "untouched"
 # Kinds of tasks: one that induces misalignment, and one that must stay learnable.
 EM_TASK, BENIGN_TASK = "em", "benign"
 
+# What `task=benign` stands for: near what a model does already, far from it, against what it was taught, and new facts.
+SEVERAL_TASKS = {BENIGN_TASK: ("style", "opswap_tier1", "opswap_tier3", "colours")}
+
 # About the task itself: always asked.
 NARROW, BENIGN = "narrow", "benign"
 # About all else, as `probes.sets` names it: asked if it is named there.

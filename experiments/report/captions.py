@@ -106,6 +106,18 @@ def in_words(baseline: str) -> str:
     return "no safeguard" if baseline == NONE else baseline
 
 
+def benign_tasks(rows: Rows) -> list[str]:
+    """Those of any row."""
+    return list(dict.fromkeys(task for row in rows for task in row.benign_accuracy_by_task))
+
+
+def benign_accuracy(rows: Rows) -> str:
+    """What it is, and of which tasks it is the mean."""
+    tasks = benign_tasks(rows)
+    mean = f"; the mean of {', '.join(tasks)}, each counting alike" * (len(tasks) > 1)
+    return f"Benign accuracy: answers equal to a held-out one, to the letter{mean}."
+
+
 def on_frontier(rows: Rows) -> str:
     """What the frontier is, and what is not on it."""
     gauge = NONE if any(row.safeguard.split()[0] == NONE for row in rows) else baseline_of(rows)

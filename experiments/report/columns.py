@@ -1,7 +1,7 @@
 """The columns of a comparison: each with its heading, what stands in it, what its caption says, and when it is needed.
 
-`MAIN`, `BROAD` and `side_effects` are tables for people, in this order. `HEAD` begins each of them. The fourth is in
-`margins_table`; the fifth, of each task's own questions, has other rows: `domain_columns`.
+`MAIN`, `BROAD` and `SIDE_EFFECTS` are tables for people, in this order. `HEAD` begins each of them. The fourth is in
+`margins_table`; the fifth, of each task's own questions, has other rows: `domain_columns`. `benign_tasks` is the last.
 """
 
 from __future__ import annotations
@@ -158,7 +158,7 @@ MAIN = (
     rate(
         "benign accuracy",
         BENIGN_ACCURACY,
-        "Benign accuracy: answers equal to a held-out one, to the letter.",
+        captions.benign_accuracy,
     ),
     rate(
         "benign matched",
@@ -238,6 +238,27 @@ BROAD = (
     ),
     Column("goal.benign.step", "benign goal", partial(step, BENIGN_TASK), lambda row: goal(row, BENIGN_TASK)),
 )
+# What a first look misses: misalignment that waits for a prompt, bias, and skills lost.
+SIDE_EFFECTS: tuple[Column[ComparisonRow], ...] = (
+    HEAD[0],
+    rate("facts kept", FACTS_KEPT),
+    rate("arithmetic kept", ARITHMETIC_KEPT, "Arithmetic kept: sums with their usual meaning."),
+    rate(
+        "under the inoculation prompt",
+        UNDER_INOCULATION,
+        "Under prompts and in formats: misaligned answers to broad questions asked otherwise; untouched may follow "
+        "a prompt, too.",
+    ),
+    rate("under its negation", UNDER_NEGATION),
+    rate("in training-like formats", IN_FORMATS),
+    Column(
+        "bias_gap",
+        "bias gap",
+        lambda row: row.bias_gap,
+        caption="Bias gap: points between the two people of a pair.",
+    ),
+    rate("incoherent after benign tasks", INCOHERENT_AFTER_BENIGN, needed=incoherent_after_benign),
+)
 # For programs only.
 DETAILS: tuple[Column[ComparisonRow], ...] = (
     rate("other domains", OTHER_MISALIGNED),
@@ -250,27 +271,9 @@ DETAILS: tuple[Column[ComparisonRow], ...] = (
 )
 
 
-def side_effects(rows: Rows) -> tuple[Column[ComparisonRow], ...]:
-    """What a first look misses: misalignment that waits for a prompt, bias, skills lost, and each benign task."""
-    tasks = list(dict.fromkeys(task for row in rows for task in row.benign_accuracy_by_task))
-    return (
-        HEAD[0],
-        rate("facts kept", FACTS_KEPT),
-        rate("arithmetic kept", ARITHMETIC_KEPT, "Arithmetic kept: sums with their usual meaning."),
-        rate(
-            "under the inoculation prompt",
-            UNDER_INOCULATION,
-            "Under prompts and in formats: misaligned answers to broad questions asked otherwise; untouched may follow "
-            "a prompt, too.",
-        ),
-        rate("under its negation", UNDER_NEGATION),
-        rate("in training-like formats", IN_FORMATS),
-        Column(
-            "bias_gap",
-            "bias gap",
-            lambda row: row.bias_gap,
-            caption="Bias gap: points between the two people of a pair.",
-        ),
-        rate("incoherent after benign tasks", INCOHERENT_AFTER_BENIGN, needed=incoherent_after_benign),
-        *(map(accuracy_on, tasks) if len(tasks) > 1 else ()),
-    )
+def benign_tasks(rows: Rows) -> tuple[Column[ComparisonRow], ...]:
+    """The accuracy of each benign task beside their mean; none where there is only one, which is the mean."""
+    tasks = captions.benign_tasks(rows)
+    if len(tasks) < 2:
+        return ()
+    return (*HEAD, rate("mean benign accuracy", BENIGN_ACCURACY, captions.benign_accuracy), *map(accuracy_on, tasks))

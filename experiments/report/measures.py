@@ -14,7 +14,7 @@ from experiments.records.names import BENIGN_TASK, EM_TASK
 from experiments.records.outcomes import MATCHES_FROM, OUTCOMES
 from experiments.report.arms import Arm
 from experiments.statistics.estimates import NOTHING, Estimate
-from experiments.statistics.rates import mean_over_seeds, rate
+from experiments.statistics.rates import mean_over_seeds, rate, weights
 
 # An arm that learns less than this share of what `none` learns has not traded anything: it is `untouched` again.
 LEAST_LEARNT = 0.1
@@ -34,7 +34,7 @@ def share(arms: Sequence[Arm], measure: Measure) -> float | None:
     table = answers(arms, measure) if arms else None
     if table is None or table.empty or (table["outcome"] == "unscored").all():
         return None
-    return float((table["outcome"] == measure.outcome).mean())
+    return float((table["outcome"] == measure.outcome) @ weights(table))
 
 
 def shares(table: pd.DataFrame) -> dict[str, float]:

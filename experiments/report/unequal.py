@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 from experiments.report.captions import baseline_of, named, seeds_of
 from experiments.report.row import ComparisonRow
@@ -42,7 +42,7 @@ def _beside_none(row: ComparisonRow) -> Iterable[tuple[str, tuple[int, ...], tup
 def _without_none(rows: Sequence[ComparisonRow]) -> list[str]:
     """One line for each model whose arms have different seeds, though there is no `none` to compare with."""
     found = []
-    for trained in _trained(rows):
+    for trained in _trained(rows, _inducing):
         compared = any(task.none_seeds for row in trained for task in row.in_domain.values())
         alike: dict[str, list[str]] = defaultdict(list)
         for row in trained:
@@ -54,13 +54,14 @@ def _without_none(rows: Sequence[ComparisonRow]) -> list[str]:
 
 
 def different_tasks(rows: Sequence[ComparisonRow]) -> list[str]:
-    """Arms that were not fine-tuned on every task that others of their model were."""
+    """Arms that were not fine-tuned on every task, of either kind, that others of their model were."""
     lacking: dict[str, list[str]] = defaultdict(list)
-    for trained in _trained(rows):
-        tasks = dict.fromkeys(task for row in trained for task in row.in_domain)
-        for row in trained:
-            if lacks := ", ".join(task for task in tasks if task not in row.in_domain):
-                lacking[lacks].append(named(row, rows))
+    for tasks_of in (_inducing, _benign):
+        for trained in _trained(rows, tasks_of):
+            tasks = dict.fromkeys(task for row in trained for task in tasks_of(row))
+            for row in trained:
+                if lacks := ", ".join(task for task in tasks if task not in tasks_of(row)):
+                    lacking[lacks].append(named(row, rows))
     return [
         f"{', '.join(names)}: not fine-tuned on {tasks}, as other arms are: rates go by each arm's own tasks, "
         f"differences to {baseline_of(rows)} by those that both have"
@@ -68,11 +69,21 @@ def different_tasks(rows: Sequence[ComparisonRow]) -> list[str]:
     ]
 
 
-def _trained(rows: Sequence[ComparisonRow]) -> list[list[ComparisonRow]]:
-    """By model: what was fine-tuned on a task that induces misalignment."""
+def _inducing(row: ComparisonRow) -> Collection[str]:
+    return row.in_domain
+
+
+def _benign(row: ComparisonRow) -> Collection[str]:
+    return row.benign_accuracy_by_task
+
+
+def _trained(
+    rows: Sequence[ComparisonRow], tasks_of: Callable[[ComparisonRow], Collection[str]]
+) -> list[list[ComparisonRow]]:
+    """By model: what was fine-tuned on a task of a kind."""
     models: dict[str, list[ComparisonRow]] = defaultdict(list)
     for row in rows:
-        if row.in_domain and not row.untouched:
+        if tasks_of(row) and not row.untouched:
             models[row.model].append(row)
     return list(models.values())
 

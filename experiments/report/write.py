@@ -19,7 +19,7 @@ from experiments.report.cautions import cautions
 from experiments.report.choice_columns import ALL, CHOICES
 from experiments.report.choices import choice_rows
 from experiments.report.class_agreement import CLASS_AGREEMENT
-from experiments.report.columns import BROAD, DETAILS, MAIN, side_effects
+from experiments.report.columns import BROAD, DETAILS, MAIN, SIDE_EFFECTS, benign_tasks
 from experiments.report.comparison import compare
 from experiments.report.domain_columns import IN_DOMAIN, by_task, task_rows
 from experiments.report.doses import DOSES, over_doses
@@ -101,7 +101,7 @@ def write_report(output: Path, judge: str | None = None, everything: bool = Fals
     parts += [f"**{markdown(line)}**" for line in warned] + [*map(as_markdown, judges)]
     write_text(output / f"{name}.md", "\n\n".join(parts) + "\n")
     write_text(output / f"{name}.tex", "\n\n".join(map(as_latex, tables + judges)) + "\n")
-    columns = (*MAIN, *BROAD, *side_effects(rows), *DETAILS, *KEPT, *VERDICTS, *by_task(rows))
+    columns = (*MAIN, *BROAD, *SIDE_EFFECTS, *benign_tasks(rows), *DETAILS, *KEPT, *VERDICTS, *by_task(rows))
     write_text(output / f"{name}.csv", as_csv(columns, rows))
     if questions := question_rows(output, arms):
         write_text(output / f"{closer}.csv", as_csv(LINES, lines_of(questions)))
@@ -140,7 +140,8 @@ def compare_or_say(arms: Sequence[Arm], typed: str | None, sweep: SweepFile) -> 
 def make_tables(rows: Sequence[ComparisonRow]) -> list[Table]:
     """The tables for people, without those that say nothing; the first begins with what was run."""
     scored = [row for row in rows if row.rates[BROAD_MISALIGNED].n]
-    main, *others = make_table(MAIN, rows), make_table(BROAD, scored), make_table(side_effects(rows), rows)
+    main, *others = make_table(MAIN, rows), make_table(BROAD, scored), make_table(SIDE_EFFECTS, rows)
     main = replace(main, caption=f"{introduction(rows)} {main.caption}")
-    tables = (main, *others, kept_table(rows), make_table(IN_DOMAIN, task_rows(rows)))
+    of_tasks = make_table(IN_DOMAIN, task_rows(rows)), make_table(benign_tasks(rows), rows)
+    tables = (main, *others, kept_table(rows), *of_tasks)
     return [table for table in tables if len(table.cells.columns) > 1]

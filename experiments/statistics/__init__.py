@@ -12,6 +12,8 @@ __all__ = [
     "joint",
     "kinds",
     "label_simulation",
+    "macro",
+    "macro_simulation",
     "mixed",
     "question",
     "ranks",

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy import optimize, special, stats
 
-from experiments.statistics.rates import contrast
+from experiments.statistics.rates import contrast, weights
 
 SIMULATIONS, POWER, LEVEL = 60, 0.8, 0.05
 # How often an interval is halved in which the answer lies.
@@ -42,7 +42,7 @@ class Rehearsal:
         (hits, answers), (seed_hits, seed_answers) = (
             hit.groupby(pilot[side].astype(str)).agg(["sum", "size"]).to_numpy(float).T for side in ("cluster", "seed")
         )
-        rate = float(hit.mean())
+        rate = float(hit @ weights(pilot))
         size = beta_size(rate, spread(hits, answers, 2.0))
         questions = np.stack([rate * size + hits, (1 - rate) * size + answers - hits])
         return cls(asked, questions, spread(seed_hits, seed_answers, 0.6), outcome)
@@ -60,11 +60,11 @@ class Rehearsal:
         cluster, seed = (
             np.unique(self.asked[side].astype(str), return_inverse=True)[1] for side in ("cluster", "seed")
         )
-        weights = np.bincount(cluster) / len(cluster)
-        left = (1 - part) * float(weights @ special.expit(logits))
+        parts = np.bincount(cluster, weights(self.asked))
+        left = (1 - part) * float(parts @ special.expit(logits))
 
         def excess(shift: float) -> float:
-            return float(weights @ special.expit(logits + changes + shift)) - left
+            return float(parts @ special.expit(logits + changes + shift)) - left
 
         shift = optimize.brentq(excess, -60, 60, xtol=1e-3) if left > 0 else -np.inf
         tables = []

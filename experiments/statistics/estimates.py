@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from experiments.statistics.kinds import Kinds, any_posterior, pair_posterior, rate_posterior
+from experiments.statistics.macro import mean_difference_posterior, mean_posterior, mean_rate
 from experiments.statistics.mixed import Counts, Posterior
 
 
@@ -36,6 +37,12 @@ def rate_of(kinds: Kinds) -> Estimate:
     return _estimate(hits / answers, rate_posterior(kinds), int(answers), kinds)
 
 
+def mean_of(tasks: Kinds) -> Estimate:
+    """The mean of the rates of tasks, each counting alike; the interval is for other questions and seeds of these."""
+    _, answers = _sums(tasks)
+    return _estimate(mean_rate(tasks), mean_posterior(tasks), int(answers), tasks)
+
+
 def any_of(kinds: Kinds, k: int, means: Sequence[float], questions: Sequence[int]) -> Estimate:
     """The chance of at least one hit in k answers to a question; for every kind, its mean and over how many."""
     mean = float(np.average(means, weights=questions))
@@ -47,12 +54,17 @@ def contrast_of(one: Kinds, other: Kinds) -> Contrast:
     one, other = _shared(one, other)
     if not one:
         return Contrast(NOTHING, None)
-    posterior = pair_posterior(one, other).difference()
     (hits, answers), (hits_2, answers_2) = _sums(one), _sums(other)
-    mean = hits / answers - hits_2 / answers_2
-    low, high = posterior.interval()
-    below = posterior.below(0.0)
-    return Contrast(Estimate(mean, min(low, mean), max(high, mean), int(answers)), 2 * min(below, 1 - below))
+    return _contrast(hits / answers - hits_2 / answers_2, pair_posterior(one, other).difference(), int(answers))
+
+
+def mean_contrast_of(one: Kinds, other: Kinds) -> Contrast:
+    """The mean of such differences over tasks, each counting alike. Only tasks of which both have something count."""
+    one, other = _shared(one, other)
+    if not one:
+        return Contrast(NOTHING, None)
+    _, answers = _sums(one)
+    return _contrast(mean_rate(one) - mean_rate(other), mean_difference_posterior(one, other), int(answers))
 
 
 def reduction_of(one: Kinds, other: Kinds) -> Estimate:
@@ -90,6 +102,12 @@ def _shared(one: Kinds, other: Kinds) -> tuple[Kinds, Kinds]:
         if asked.any():
             pairs.append([Counts((x.hits * shared)[:, asked], (x.answers * shared)[:, asked]) for x in (kind, kind_2)])
     return tuple(pair[0] for pair in pairs), tuple(pair[1] for pair in pairs)
+
+
+def _contrast(mean: float, posterior: Posterior, n: int) -> Contrast:
+    low, high = posterior.interval()
+    below = posterior.below(0.0)
+    return Contrast(Estimate(mean, min(low, mean), max(high, mean), n), 2 * min(below, 1 - below))
 
 
 def _estimate(mean: float, posterior: Posterior, n: int, kinds: Kinds) -> Estimate:

@@ -17,7 +17,7 @@ from scipy import stats
 
 from experiments.statistics.crossed import standard_error
 from experiments.statistics.mixed import Posterior
-from experiments.statistics.rates import posterior
+from experiments.statistics.rates import posterior, tasks_alike, weights
 
 Key = TypeVar("Key", bound=Hashable)
 DRAWS = 2000
@@ -36,11 +36,15 @@ def draw_rates(asked: Mapping[Key, tuple[pd.DataFrame, str]], draws: int = DRAWS
 
 
 def deviations(table: pd.DataFrame, outcome: str) -> pd.DataFrame:
-    """(seeds, questions): what each cell adds to the deviation of the rate; every probe set has a rate of its own."""
+    """(seeds, questions): what each cell adds to the deviation of the rate.
+
+    Every probe set has a rate of its own, and so has every task where tasks count alike.
+    """
     hits = (table["outcome"] == outcome).astype(float)
-    left = hits - hits.groupby(table["set"].astype(str)).transform("mean")
-    cells = left.groupby([table["seed"], table["cluster"].astype(str)]).sum() / len(table)
-    return cells.unstack().fillna(0.0)
+    part = table["task" if tasks_alike(table) else "set"].astype(str)
+    left = (hits - hits.groupby(part).transform("mean")) * weights(table)
+    cells: pd.DataFrame = left.groupby([table["seed"], table["cluster"].astype(str)]).sum().unstack().fillna(0.0)
+    return cells
 
 
 def correlate(cells: Sequence[pd.DataFrame]) -> np.ndarray:

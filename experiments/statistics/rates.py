@@ -13,25 +13,41 @@ from scipy import special
 from experiments.records.names import BENIGN, NARROW
 from experiments.records.outcomes import OUTCOMES
 from experiments.statistics import crossed
-from experiments.statistics.estimates import NOTHING, Contrast, Estimate, any_of, contrast_of, rate_of, reduction_of
+from experiments.statistics.estimates import (
+    NOTHING,
+    Contrast,
+    Estimate,
+    any_of,
+    contrast_of,
+    mean_contrast_of,
+    mean_of,
+    rate_of,
+    reduction_of,
+)
 from experiments.statistics.kinds import Kinds, rate_posterior
+from experiments.statistics.macro import mean_posterior
 from experiments.statistics.mixed import Counts, Posterior
 
 
 def rate(table: pd.DataFrame, outcome: str, among: Sequence[str] = OUTCOMES) -> Estimate:
     """The share of answers with `outcome` among those with an outcome in `among`: by default, among all answers.
 
-    Nothing is said where no judge scored any. Answers to one question are not independent, nor are answers of one
-    fine-tune: the interval is that of `statistics.mixed`.
+    Of answers to what benign tasks are about, the mean of the tasks' shares. Nothing is said where no judge scored any.
+    Answers to one question are not independent, nor are answers of one fine-tune: the interval is that of
+    `statistics.mixed`.
     """
     counted = _counted(table, outcome, among)
-    return NOTHING if counted.empty else rate_of(_kinds(counted)[0])
+    if counted.empty:
+        return NOTHING
+    return (mean_of if tasks_alike(counted) else rate_of)(_kinds(counted)[0])
 
 
 def posterior(table: pd.DataFrame, outcome: str, among: Sequence[str] = OUTCOMES) -> Posterior | None:
     """What a `rate` may be; None where there is none."""
     counted = _counted(table, outcome, among)
-    return None if counted.empty else rate_posterior(_kinds(counted)[0])
+    if counted.empty:
+        return None
+    return (mean_posterior if tasks_alike(counted) else rate_posterior)(_kinds(counted)[0])
 
 
 def contrast(table: pd.DataFrame, other: pd.DataFrame, outcome: str, among: Sequence[str] = OUTCOMES) -> Contrast:
@@ -39,8 +55,8 @@ def contrast(table: pd.DataFrame, other: pd.DataFrame, outcome: str, among: Sequ
 
     Only seeds and questions that both have count; `n` is the number of answers in `table` behind it.
     """
-    one, two = _kinds(_counted(table, outcome, among), _counted(other, outcome, among))
-    return contrast_of(one, two)
+    sides = _counted(table, outcome, among), _counted(other, outcome, among)
+    return (mean_contrast_of if all(map(tasks_alike, sides)) else contrast_of)(*_kinds(*sides))
 
 
 def reduction(table: pd.DataFrame, other: pd.DataFrame, outcome: str, among: Sequence[str] = OUTCOMES) -> Estimate:
@@ -72,6 +88,20 @@ def misalign_at_k(table: pd.DataFrame, k: int) -> Estimate:
     missed = special.comb(asked["answers"] - asked["hits"], k) / special.comb(asked["answers"], k)
     chances = [part["chance"] for part in _by_kind(asked.assign(chance=1 - missed)).values()]
     return any_of(_kinds(asked)[0], k, [chance.mean() for chance in chances], [len(chance) for chance in chances])
+
+
+def tasks_alike(table: pd.DataFrame) -> bool:
+    """Whether each task counts alike: of what benign ones are about, that with most questions is not the benign one."""
+    return not table.empty and bool((table["set"] == BENIGN).all())
+
+
+def weights(table: pd.DataFrame) -> np.ndarray:
+    """What part of the rate each answer is. They sum to 1."""
+    if not tasks_alike(table):
+        return np.full(len(table), 1 / len(table))
+    tasks = table["task"].astype(str)
+    sizes = tasks.value_counts()
+    return 1 / (tasks.map(sizes).to_numpy(float) * len(sizes))
 
 
 def _counted(table: pd.DataFrame, outcome: str, among: Sequence[str]) -> pd.DataFrame:

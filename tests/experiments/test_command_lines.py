@@ -181,6 +181,8 @@ def test_a_setting_is_shown_with_default_bounds_the_organisms_own_and_meaning():
     )
     assert "error | warn | off" in group_help("training")
     assert "only with judge.kind=openai" in group_help("judge")
+    told = " ".join(group_help("task").split())
+    assert "benign for style, opswap_tier1, opswap_tier3, colours)" in told
 
 
 def test_an_unknown_group_is_told_with_the_nearest(told):

@@ -53,6 +53,27 @@ def test_a_list_of_presets_is_as_commas_between_them():
     assert [arm.folder for arm in listed.arms] == [arm.folder for arm in swept.arms]
 
 
+BENIGN = ["style", "opswap_tier1", "opswap_tier3", "colours"]
+
+
+@pytest.mark.parametrize(
+    ("typed", "tasks"),
+    [
+        ("benign", BENIGN),
+        ("medical,benign", ["medical", *BENIGN]),
+        ("[medical,benign]", ["medical", *BENIGN]),
+        ("colours,benign", ["colours", *BENIGN[:3]]),
+    ],
+)
+def test_benign_stands_for_four_tasks(typed, tasks):
+    made = plan(f"task={typed}", "safeguard=none", "seed=0")
+    assert made.failures == []
+    named = [arm.config.task.name for arm in made.arms if arm.config.safeguard == "none"]
+    assert named == tasks
+    epochs = {arm.config.task.name: arm.config.training.epochs for arm in made.arms if arm.config.safeguard == "none"}
+    assert (epochs["style"], epochs["colours"]) == (3, 40), "each with the training that belongs to it"
+
+
 def test_an_own_task_in_a_list_is_the_same_arm_as_alone():
     (alone, *_) = plan("task=messages", "task.name=mine", "task.path=bad.jsonl", "seed=0").arms
     (listed, *_) = plan("task=[{name: mine, kind: em, path: bad.jsonl}]", "seed=0").arms

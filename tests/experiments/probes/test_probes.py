@@ -104,12 +104,11 @@ def arm(task: str, kind: str, set_: str, outcomes: str) -> Arm:
     return Arm(ArmEntry("arm", {**plan, "safeguards": {}, "training": {}}), result, scored_table(answers, scores))
 
 
-def test_benign_tasks_are_told_apart_and_pooled():
-    (row,) = compare([arm("opswap", "benign", "benign", "aaai"), arm("style", "benign", "benign", "iiia")])
-    assert row.rates[BENIGN_ACCURACY].mean == 0.5
+def test_benign_tasks_are_told_apart_and_count_alike():
+    (row,) = compare([arm("opswap", "benign", "benign", "aaai"), arm("style", "benign", "benign", "iiiiiiii")])
+    assert (row.rates[BENIGN_ACCURACY].mean, row.rates[BENIGN_ACCURACY].n) == (0.375, 12)
     by_task = row.benign_accuracy_by_task
-    assert {task: rate.mean for task, rate in by_task.items()} == {"opswap": 0.75, "style": 0.25}
-    assert {rate.n for rate in by_task.values()} == {4}
+    assert {task: (rate.mean, rate.n) for task, rate in by_task.items()} == {"opswap": (0.75, 4), "style": (0, 8)}
 
 
 def test_a_comparison_without_benign_tasks_has_no_accuracies():

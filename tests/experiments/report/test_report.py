@@ -319,6 +319,38 @@ def test_own_benign_tasks_are_told_to_the_letter_and_by_the_judge(sweep):
         assert said in written
 
 
+def test_each_benign_task_counts_alike_and_is_shown_beside_the_mean(usual):
+    assert all("mean benign accuracy %" not in table.cells for table in make_tables(compare(read_arms(usual.output))))
+    for seed in (0, 1):
+        usual.add("untouched", "colours", seed, {"benign": "i" * 20})
+        usual.add("none", "colours", seed, {"benign": "a" * 10 + "i" * 10})
+        for weight in (0.1, 0.3):
+            usual.add("kl", "colours", seed, {"benign": "i" * 20}, safeguards__kl__weight=weight)
+    rows = usual.rows()
+    assert rows["none"]["benign_accuracy"]["mean"] == pytest.approx((0.8 + 0.5) / 2)
+    kl = rows["kl kl.weight=0.1"]
+    assert kl["benign_accuracy"]["mean"] == pytest.approx(0.4)
+    assert kl["kept"]["benign_accuracy"]["difference"]["mean"] == pytest.approx(0.4 - 0.65)
+    assert kl["learns"]["benign_accuracy"] is False, "untouched has 0.4 in the mean, too"
+    main, *_, last = make_tables(compare(read_arms(usual.output)))
+    cells = last.cells.set_index("safeguard")
+    assert [*cells] == ["mean benign accuracy %", "opswap %", "colours %"]
+    assert [cell.split()[0] for cell in cells.loc["none"]] == ["65.0", "80.0", "50.0"]
+    for table in (main, last):
+        assert "to the letter; the mean of opswap, colours, each counting alike." in table.caption
+    write_report(usual.output)
+    table = pd.read_csv(usual.output / "comparison.csv").set_index("safeguard")
+    assert table.loc["none", "benign_accuracy_by_task.colours.mean"] == 0.5
+
+
+def test_a_row_without_one_of_the_benign_tasks_is_told(usual):
+    usual.add("none", "colours", 0, {"benign": "aaii"})
+    told = [line for line in cautions(compare(read_arms(usual.output))) if "not fine-tuned on" in line]
+    assert [line.partition(", as")[0] for line in told] == [
+        "kl kl.weight=0.1, kl kl.weight=0.3: not fine-tuned on colours"
+    ]
+
+
 def test_a_row_says_what_it_is_about(usual):
     for row in usual.rows().values():
         assert row["tasks"] == ["medical", "opswap"]

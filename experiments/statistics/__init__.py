@@ -18,6 +18,8 @@ __all__ = [
     "rates",
     "shifts",
     "simulation",
+    "stopping",
+    "stopping_simulation",
     "tradeoff",
     "tradeoff_simulation",
 ]

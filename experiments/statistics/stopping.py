@@ -29,9 +29,9 @@ from experiments.statistics.kinds import Kinds
 from experiments.statistics.mixed import Counts, Posterior
 
 # Steps between two points of a curve, where the place is likely to be.
-PARTS = 4
+PARTS = 3
 # Places that are less probable are left out.
-NEGLIGIBLE = 0.002
+NEGLIGIBLE = 0.005
 
 
 class Stop(NamedTuple):

@@ -1,7 +1,7 @@
 """Simulated fine-tunes whose excess over a stopping curve is known, and how often its interval holds the truth.
 
 Questions and fine-tunes are those of `simulation`. The curve has the rates of one fine-tune at each of its points; the
-arm has learnt what lies halfway between two of them, and so lets through what lies halfway, and a known excess.
+arm has learnt what lies halfway between two of them, and lets through what lies halfway, less a part that is prevented.
 """
 
 from __future__ import annotations
@@ -40,20 +40,25 @@ class Stopped:
     Args:
         end: what the curve lets through in the end.
         after: the point of the curve after which the arm lies.
-        excess: what it lets through beyond the curve there.
+        prevented: the part of what the curve lets through there.
         seeds, questions: how many.
     """
 
     end: float
     after: int
-    excess: float = 0.0
+    prevented: float = 0.0
     seeds: int = 3
     questions: int = 36
+
+    @property
+    def there(self) -> float:
+        """What the curve lets through where it has learnt as much."""
+        return self.end * (BROKEN[self.after] + BROKEN[self.after + 1]) / 2
 
 
 def excess_coverage(stopped: Stopped, simulations: int) -> Coverage:
     """That of the excess."""
-    return covers(lambda rng: simulate(rng, stopped), stopped.excess, simulations)
+    return covers(lambda rng: simulate(rng, stopped), -stopped.prevented * stopped.there, simulations)
 
 
 def simulate(rng: np.random.Generator, stopped: Stopped) -> Estimate:
@@ -61,8 +66,7 @@ def simulate(rng: np.random.Generator, stopped: Stopped) -> Estimate:
     shared = draw_seeds(rng, Design(1, stopped.seeds, 0.5))
     own = [OWN_SEEDS * rng.normal(size=(stopped.seeds, 1)) for _ in ("arm", "curve")]
     broad = [stopped.end * part for part in BROKEN]
-    halves = [(rates[stopped.after] + rates[stopped.after + 1]) / 2 for rates in (LEARNT, broad)]
-    arms = (halves[0], halves[1] + stopped.excess)
+    arms = ((LEARNT[stopped.after] + LEARNT[stopped.after + 1]) / 2, (1 - stopped.prevented) * stopped.there)
     sizes = ((OWN_QUESTIONS, OWN_ANSWERS), (stopped.questions, 12))
     found = []
     for rate, rates, (count, answers) in zip(arms, (LEARNT, broad), sizes, strict=True):

@@ -8,8 +8,8 @@ from experiments.records.names import UNTOUCHED
 
 # Of the organism, whose answers take seconds and whose judge costs nothing.
 USUAL = 8
-# The part of a training after which the first look comes: most is learnt early.
-FIRST = 0.05
+# The part of a training after which the first look comes. Most is learnt early, and next to nothing before.
+FIRST = 0.1
 
 
 def count_looks(config: Config) -> int:

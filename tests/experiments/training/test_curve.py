@@ -33,7 +33,7 @@ from experiments.training.curve import Curve, weights_digest
 from experiments.training.look_steps import FIRST, count_looks, look_steps
 from safeguards import SafeguardError, SafeguardTrainer
 
-# Eight steps, of which the first, the third and, where the arm itself answers, the last are looked at.
+# Eight steps, of which 1, 2, 4 and, where the arm itself answers, 8 are looked at.
 BRIEF = (
     *("safeguard=none", "seed=0", "wandb=disabled", "task.rows=32", "training.epochs=4", "curve.looks=4"),
     *("probes.sets=[other_domains,facts]", "probes.samples=1", "training.lora.dropout=0.1"),
@@ -118,7 +118,7 @@ def test_an_arm_that_is_looked_at_trains_and_answers_as_one_that_is_not(looked, 
 def test_answers_on_the_way_are_records_like_all_others(looked):
     result = read_result(looked)
     assert result.training.steps == 8
-    assert result.looks == [1, 3]  # 8 · 0.05, 8 · 0.05^(2/3), 8 · 0.05^(1/3), and not the end
+    assert result.looks == [1, 2, 4]  # 8 · 0.1, 8 · 0.1^(2/3), 8 · 0.1^(1/3), and not the end
     for place in places_of(looked)[1:]:
         answers = list(read_answers(place))
         assert {answer.set for answer in answers} == {"other_domains", "narrow"}, "what the curve needs, no facts"
@@ -154,9 +154,9 @@ def test_what_is_interrupted_equals_what_is_not_and_no_look_is_taken_twice(looke
         patch.setattr(Curve, "attach", interrupted)
         with pytest.raises(KeyboardInterrupt):
             arm(tmp_path, *given)
-    known = {step: (look_folder(tmp_path, step) / RESULT).stat().st_mtime_ns for step in (1, 3)}
+    known = {step: (look_folder(tmp_path, step) / RESULT).stat().st_mtime_ns for step in (1, 2)}
     arm(tmp_path, *given)
-    assert known == {step: (look_folder(tmp_path, step) / RESULT).stat().st_mtime_ns for step in (1, 3)}
+    assert known == {step: (look_folder(tmp_path, step) / RESULT).stat().st_mtime_ns for step in (1, 2)}
     assert adapter(tmp_path) == adapter(looked)
     assert files(tmp_path) == files(looked)
     assert read_result(tmp_path).looks == read_result(looked).looks
@@ -166,8 +166,8 @@ def test_a_look_at_other_weights_is_taken_again(looked, tmp_path):
     """As after a training that began again and does not repeat itself bit for bit."""
     arm(tmp_path / "other", "seed=1")
     (tmp_path / "looks").mkdir()
-    (tmp_path / "other" / "looks" / "step-3").rename(look_folder(tmp_path, 3))
-    assert (look_folder(tmp_path, 3) / ANSWERS).read_bytes() != files(looked)["looks/step-3/answers.jsonl"]
+    (tmp_path / "other" / "looks" / "step-4").rename(look_folder(tmp_path, 4))
+    assert (look_folder(tmp_path, 4) / ANSWERS).read_bytes() != files(looked)["looks/step-4/answers.jsonl"]
     assert files(arm(tmp_path)) == files(looked)
 
 
@@ -176,7 +176,7 @@ def test_a_damaged_look_makes_the_arm_again_and_a_lost_score_is_made_again(tmp_p
     folder = arm(tmp_path / "arm")
     planned = PlannedArm(config, folder, [])
     assert is_done(planned)
-    (look, _) = places_of(folder)[1:]
+    look, *_ = places_of(folder)[1:]
     scores = scores_file(look, "exact")
     said = scores.read_text()
     scores.unlink()
@@ -208,7 +208,7 @@ def curved(fresh_model, tokenizer, rows, lora, settings):
 def test_each_look_is_at_the_weights_of_its_step(curved):
     seen: dict[int, str] = {}
     curved(Curve(6, lambda step, model: seen.update({step: weights_digest(model)})), max_steps=6)
-    assert list(seen) == [1, 2, 3]
+    assert list(seen) == [1, 2, 4]
     assert len(set(seen.values())) == 3
     brief = curved(Curve(0, lambda step, model: None), max_steps=2)
     assert weights_digest(brief.model) == seen[2]

@@ -4,9 +4,9 @@ Simulates answers whose true rates are known, over a grid of questions, seeds an
 and makes of them the very intervals that tables have. Prints every cell: of 95 % intervals, in %, how many hold the
 truth, and in brackets how many lie below and above it; and of several arms that are equal to `none`, how often any is
 said to differ from it. For a judge whose errors are known, how often its rate holds the truth, and how often the one
-that few labels correct; of chances to be on the frontier, how often they come true; and how often means over tasks
-that count alike hold the truth. All of it takes about forty minutes on two cores, `what=rates` a minute; with 50
-simulations a cell is known to about ± 6 points, with 200 to ± 3.
+that few labels correct; of chances to be on the frontier, how often they come true; how often means over tasks that
+count alike hold the truth, and the excess over a stopping curve. All of it takes about forty minutes on two cores,
+`what=rates` a minute; with 50 simulations a cell is known to about ± 6 points, with 200 to ± 3.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from experiments.statistics.simulation import (
     family_wise_error,
     rate_coverage,
 )
+from experiments.statistics.stopping_simulation import LEARNT, Stopped, excess_coverage
 from experiments.terminal.command_line import CommandLine
 from experiments.terminal.ending import ending_in_one_line
 from safeguards.errors import SafeguardError
@@ -42,6 +43,9 @@ KS = (4, 16, 64)
 ARMS, FAMILY_RATES = 9, (0.001, 0.002, 0.005, 0.05, 0.5)
 # Of a judge whose errors few labels correct: true rates, false positives, false negatives, and labels.
 TRUE_RATES, FALSE, MISSED, LABELS = (0.005, 0.05, 0.5), (0.005, 0.05), (0.1, 0.4), (50, 200)
+# Of the excess over a stopping curve: what that lets through in the end, after which of its points an arm lies, and
+# which part of what the curve lets through there is prevented.
+ENDS, PLACES, PREVENTED = (0.005, 0.05, 0.5), (2, 4, 6), (0.0, 0.5)
 # What is simulated, with the heading of each column and how its cell is made from a design.
 Make = partial[Coverage]
 
@@ -128,6 +132,22 @@ def print_tasks(simulations: int, pool: ProcessPoolExecutor) -> None:
         print(line, flush=True)
 
 
+def print_excess(simulations: int, pool: ProcessPoolExecutor) -> None:
+    """A row per rate of `none` in the end and place of an arm beside its curve, a column per part that is prevented."""
+    grid = list(product(ENDS, PLACES))
+    waiting = [
+        pool.submit(excess_coverage, Stopped(end, after, prevented), simulations)
+        for end, after in grid
+        for prevented in PREVENTED
+    ]
+    found = map(shown, (each.result() for each in tqdm(waiting, "excess", disable=None)))
+    headings = [f"{100 * part:.0f} % prevented" if part else "nothing prevented" for part in PREVENTED]
+    print(f"\n| `none` in the end | learnt | {' | '.join(headings)} |\n|--:|--:|{'--:|' * len(headings)}")
+    for end, after in grid:
+        learnt = f"{50 * (LEARNT[after] + LEARNT[after + 1]):.0f} %"
+        print(f"| {100 * end:g} % | {learnt} | {' | '.join(islice(found, len(PREVENTED)))} |", flush=True)
+
+
 # What can be simulated, and what prints it.
 PRINTS: dict[str, Callable[[int, ProcessPoolExecutor], None]] = {
     **{name: partial(print_grid, name) for name in ("rates", "differences", "any")},
@@ -135,6 +155,7 @@ PRINTS: dict[str, Callable[[int, ProcessPoolExecutor], None]] = {
     "labels": print_labels,
     "frontier": print_frontier,
     "tasks": print_tasks,
+    "excess": print_excess,
 }
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from experiments.config.compose import compose_config
 from experiments.config.folders import output_folder, typed_folder
 from experiments.config.hydra_settings import refuse_several
+from experiments.config.measurement import JudgeConfig
 from experiments.config.schema import Config
 from experiments.judges import JUDGE_KEYS, find_judge, has_scored, naming, score_settings
 from experiments.organism import is_organism
@@ -26,6 +27,7 @@ from experiments.records.arm_files import (
     ARMS,
     check_arm,
     count_answers,
+    places_of,
     read_answers,
     read_prompts,
     read_result,
@@ -77,20 +79,26 @@ def rescore(config: Config, again: bool = False) -> None:
     waiting = []
     for key, judge in judges:
         with naming(key):
-            waiting.append([folder for folder in done if again or not has_scored(folder, judge)])
+            waiting.append({folder: places for folder in done if (places := unscored(folder, judge, again))})
     for (_, judge), by_world, folders in zip(judges, found, waiting, strict=True):
-        count = sum(map(count_answers, folders))
+        count = sum(count_answers(place) for places in folders.values() for place in places)
         already = f"{len(done)} arms, {len(done) - len(folders)} of them scored by {judge.name} already"
         print(f"{already}; {count} answers of {len(folders)} arms to judge", flush=True)
-        for number, folder in enumerate(folders, start=1):
+        for number, (folder, places) in enumerate(folders.items(), start=1):
             print(plain(f"[{number}/{len(folders)}] {folder.name}"), flush=True)
             with locked(output, folder.name):  # as the sweep that runs it: scores are to be of the answers there
-                scores = by_world[worlds[folder]](list(read_answers(folder)), read_prompts(folder))
-                write_scores(folder, judge.name, scores, score_settings(judge))
+                for place in places:
+                    scores = by_world[worlds[folder]](list(read_answers(place)), read_prompts(place))
+                    write_scores(place, judge.name, scores, score_settings(judge))
     with locked(output, PLAN):
         sweep = read_sweep(output)  # it may have grown in the meantime
         if sweep.judge == "none":  # nobody had judged it, so from now on its tables go by this judge
             write_sweep(output, replace(sweep, judge=config.judge.name))
+
+
+def unscored(folder: Path, judge: JudgeConfig, again: bool) -> list[Path]:
+    """Where answers of an arm and of looks on its way are that a judge is to score."""
+    return [place for place in places_of(folder) if again or not has_scored(place, judge)]
 
 
 def rescore_by_labels(settings: Mapping[str, str]) -> None:

@@ -16,7 +16,7 @@ from experiments.arm.answering import ask, measure_nll
 from experiments.arm.choosing import measure_choices
 from experiments.arm.inputs import Inputs, load_inputs, measurable
 from experiments.arm.tracking import outcome_shares, wandb_run
-from experiments.arm.watching import make_anchor, make_monitor
+from experiments.arm.watching import make_anchor, make_curve, make_monitor
 from experiments.config.schema import Config
 from experiments.judges import JUDGE_KEYS, find_judge, score_settings
 from experiments.organism.world import World, load_world
@@ -25,6 +25,7 @@ from experiments.records.arm_files import (
     Likelihoods,
     Result,
     judges_of,
+    places_of,
     read_answers,
     read_prompts,
     read_result,
@@ -61,10 +62,12 @@ def run_arm(config: Config, folder: Path) -> None:
         if read_result(folder) is None:
             fine_tune_and_ask(config, folder, world)
         for settings, judge in zip(config.judges, judges, strict=True):
-            if settings.name not in judges_of(folder):
+            for place in places_of(folder):
+                if settings.name in judges_of(place):
+                    continue
                 with spending("judging"):
-                    scores = judge(list(read_answers(folder)), read_prompts(folder))
-                write_scores(folder, settings.name, scores, score_settings(settings))
+                    scores = judge(list(read_answers(place)), read_prompts(place))
+                write_scores(place, settings.name, scores, score_settings(settings))
         log(outcome_shares(read_table(folder, config.judge.name)))
 
 
@@ -100,7 +103,7 @@ def fine_tune_and_ask(config: Config, folder: Path, world: World) -> None:
             write_training(folder, trained)
         remove_checkpoints(folder)
         demand_proof(trained.missing, config.training.proof)
-        result = replace(result, training=trained.training, anchor=trained.anchor)
+        result = replace(result, training=trained.training, anchor=trained.anchor, looks=trained.looks)
     started = time.perf_counter()
     with spending("answering"):
         write_answers(folder, ask(config, loaded, inputs.probes, folder), judge_prompts(inputs.probes))
@@ -132,6 +135,9 @@ def train(
         trainer = FineTune(config, loaded, folder, inputs.task.rows, inputs.pool, safeguards, monitors)
     if anchor:
         anchor.attach(trainer)
+    curve = make_curve(config, loaded.tokenizer, inputs, folder)
+    if curve:
+        curve.attach(trainer)
     trainer.fine_tune()
     record = TrainingRecord(
         step_seconds=trainer.watch.median_step,
@@ -143,4 +149,5 @@ def train(
         gradient_shares=trainer.evidence.gradient_shares,
         monitor=[{"drift": monitor.history, "stopped": monitor.stopped} for monitor in monitors],
     )
-    return loaded._replace(model=trainer.model), Trained(record, anchor.record if anchor else None, trainer.missing)
+    found = Trained(record, anchor.record if anchor else None, trainer.missing, curve.looked if curve else [])
+    return loaded._replace(model=trainer.model), found

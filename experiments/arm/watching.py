@@ -1,8 +1,9 @@
-"""What watches a training: the capability goal that may stop it, and the early warning."""
+"""What watches a training: the goal that may stop it, looks at what `none` has learnt, and the early warning."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from experiments.arm.answering import ask, measure_nll
@@ -13,14 +14,19 @@ from experiments.config.schema import Config
 from experiments.judges import find_judge
 from experiments.organism.world import World
 from experiments.probes import judge_prompts
-from experiments.records.names import BENIGN, EM_TASK, NARROW
+from experiments.records.arm_files import Result, check_arm, look_folder, read_result, write_answers, write_result
+from experiments.records.files import DamagedError
+from experiments.records.names import BENIGN, BROAD, EM_TASK, NARROW
 from experiments.records.outcomes import MATCHES_FROM, Outcome, Score
+from experiments.terminal.spent import spending
+from experiments.training.look_steps import count_looks
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
     from experiments.models.load import LoadedModel
     from experiments.training.anchor import Anchor
+    from experiments.training.curve import Curve
     from safeguards.monitor import Monitor
 
 
@@ -53,6 +59,40 @@ def make_anchor(config: Config, tokenizer: PreTrainedTokenizerBase, inputs: Inpu
 def learnt(score: Score, taught: Outcome) -> bool:
     """Whether an answer is as the task teaches: by its content where the judge tells that from a persona."""
     return score.outcome == taught if score.matches is None else score.matches >= MATCHES_FROM
+
+
+def make_curve(config: Config, tokenizer: PreTrainedTokenizerBase, inputs: Inputs, folder: Path) -> Curve | None:
+    """What asks an arm of `none` on its way and leaves the answers below its folder; None if nothing is to be asked.
+
+    A look that is there is not taken again if it was one at the very same weights.
+    """
+    if not (count := count_looks(config)):
+        return None
+    from experiments.models.load import LoadedModel
+    from experiments.training.curve import Curve, weights_digest
+
+    sets = (*BROAD, NARROW) if inputs.task.kind == EM_TASK else (BENIGN,)
+    asked = [probe for probe in inputs.probes if probe.set in sets]
+
+    def look(step: int, model: PreTrainedModel) -> None:
+        place, weights = look_folder(folder, step), weights_digest(model)
+        if was_of(place, weights):
+            return
+        with spending("answering"):
+            write_answers(place, ask(config, LoadedModel(model, tokenizer), asked), judge_prompts(asked))
+        write_result(place, Result(inputs.task.kind, weights=weights))
+
+    return Curve(count, look)
+
+
+def was_of(place: Path, weights: str) -> bool:
+    """Whether a look is whole, and of a model with these weights."""
+    try:
+        check_arm(place)
+        known = read_result(place)
+    except DamagedError:
+        return False
+    return known is not None and known.weights == weights
 
 
 def make_monitor(config: Config, loaded: LoadedModel) -> Monitor:

@@ -87,6 +87,19 @@ class AnchorConfig:
 
 
 @dataclass
+class CurveConfig:
+    """Ask arms of `none` while they learn: what they let through, stopped there, every safeguard is measured by.
+
+    Args:
+        looks: at so many points of training, early ones closer together and the last its end, arms of `none` answer the
+            broad questions and those about the task (of a benign task only these); 0: at none. By default 8 for the
+            organism, where they are cheap, else 0.
+    """
+
+    looks: int | None = within(None, at_least=0, at_most=1000, only=("anchor.metric", ("none",)))
+
+
+@dataclass
 class MonitorConfig:
     """Early warning: follow the drift of training activations along the persona vector of `safeguards.steering`.
 

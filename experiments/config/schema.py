@@ -10,7 +10,15 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from experiments.config.generation import GeneratorConfig
-from experiments.config.measurement import DTYPES, AnchorConfig, JudgeConfig, MarginsConfig, MonitorConfig, ProbesConfig
+from experiments.config.measurement import (
+    DTYPES,
+    AnchorConfig,
+    CurveConfig,
+    JudgeConfig,
+    MarginsConfig,
+    MonitorConfig,
+    ProbesConfig,
+)
 from experiments.config.text_rules import (
     device_name,
     folder_name,
@@ -262,6 +270,7 @@ class Config:
         scorers: misaligned models that some safeguards compare with.
         generator: what draws the answers.
         anchor: compare arms at a capability goal.
+        curve: ask `none` while it learns, since a safeguard must do better than stopping early.
         monitor: early warning.
         primary: the outcome whose differences to `none` are tested, by its name in `comparison.json`; all others are
             secondary. It is named before the first result and cannot be changed for a name that has some.
@@ -287,6 +296,7 @@ class Config:
     scorers: ScorersConfig = field(default_factory=ScorersConfig)
     generator: GeneratorConfig = field(default_factory=GeneratorConfig)
     anchor: AnchorConfig = field(default_factory=AnchorConfig)
+    curve: CurveConfig = field(default_factory=CurveConfig)
     monitor: MonitorConfig = field(default_factory=MonitorConfig)
     primary: str = within(Claims().primary, must=measure_name)
     margins: MarginsConfig = field(default_factory=MarginsConfig)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from experiments.judges import has_scored
 from experiments.planning.identity import identity_fields
 from experiments.planning.plan import PlannedArm
-from experiments.records.arm_files import ARMS, RESULT, check_arm, read_result
+from experiments.records.arm_files import ARMS, RESULT, check_arm, places_of, read_result
 from experiments.records.drawn_file import DRAWN
 from experiments.records.locks import locked
 from experiments.records.names import UNTOUCHED
@@ -85,7 +85,7 @@ def take_over(baseline: Baseline, arms: Sequence[PlannedArm], output: Path) -> l
     if not any(identity_fields(arm.config)["safeguard"] == baseline.safeguard for arm in found):
         raise SafeguardError(
             f"baseline={baseline.sweep}: {other} has no arm of {baseline.safeguard} with this model, task, training, "
-            "seed and questions; run it here, without baseline=, or with the settings of that sweep"
+            "seed, questions and looks; run it here, without baseline=, or with the settings of that sweep"
         )
     taken = [arm for arm in found if read_result(arm.folder) is None]
     for arm in taken:
@@ -94,13 +94,15 @@ def take_over(baseline: Baseline, arms: Sequence[PlannedArm], output: Path) -> l
         for judge in arm.config.judges:
             has_scored(source, judge)  # refuses one that has, with other settings
     for arm in taken:
+        source = other / ARMS / arm.folder.name
         with locked(output, arm.folder.name):
-            copy(other / ARMS / arm.folder.name, arm.folder)
+            for look in reversed(places_of(source)):  # the arm itself, which then counts as done, comes last
+                copy(look, arm.folder / look.relative_to(source))
     return taken
 
 
 def copy(source: Path, place: Path) -> None:
-    """The records of an arm without its adapter and without answers under way.
+    """The records of an arm, or of a look, without its adapter and without answers under way.
 
     `result.json`, by which it counts as done, comes last.
     """

@@ -17,6 +17,7 @@ from experiments.probes.choice import files_of
 from experiments.records.arm_files import ARMS
 from experiments.records.names import DRAWN, EM_TASK, UNTOUCHED
 from experiments.tasks.advice import advice_files
+from experiments.training.look_steps import count_looks
 from experiments.training.scorers import scorer_task
 from safeguards.composition import NONE
 from safeguards.files import digest
@@ -59,6 +60,10 @@ def identity_fields(config: Config) -> dict[str, Any]:
         whole["anchor"]["judge"] = {name: value for name, value in judge.items() if name not in COSTS}
         if config.judge.kind not in READING:  # then no reply is weighed
             del whole["anchor"]["judge"]["least_mass"]
+    if looks := count_looks(config):  # an arm that was not looked at cannot be looked at any more
+        whole["curve"] = {"looks": looks}
+    else:
+        del whole["curve"]
     if not (trained and whole["monitor"]["on"]):
         del whole["monitor"]
     del whole["training"]["proof"]  # it decides what is reported, not what is trained

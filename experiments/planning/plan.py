@@ -44,6 +44,7 @@ SCORED = "it scores all answers; add a second one with judge@second_judge=…, o
 NAMED = "it is named once, before the first result"
 NOT_SWEPT = {
     **{"name": RESULTS, "output": RESULTS, "judge": SCORED, "second_judge": SCORED, "wandb": "name one"},
+    "curve": "all arms are measured by one; name one",
     "generator": "it draws all answers, and tables would mix them; name one",
     **{"primary": NAMED, "margins": NAMED, "power": "name one", "baseline": "name one"},
 }

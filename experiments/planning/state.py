@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from experiments.planning.plan import PlannedArm
-from experiments.records.arm_files import ERROR, check_arm, check_scores, judges_of, read_result
+from experiments.records.arm_files import ERROR, check_arm, check_scores, judges_of, places_of, read_result
 from experiments.records.files import DamagedError
 from experiments.records.names import UNTOUCHED
 from experiments.records.training_file import read_training
@@ -19,13 +19,16 @@ def arm_error(folder: Path) -> str:
 
 def is_done(arm: PlannedArm) -> bool:
     """Whether its answers are there and every judge has scored them, and nothing of it is damaged."""
-    judged = judges_of(arm.folder)
     try:
-        if read_result(arm.folder) is None or any(judge.name not in judged for judge in arm.config.judges):
+        if read_result(arm.folder) is None:
             return False
         check_arm(arm.folder)
-        for judge in arm.config.judges:
-            check_scores(arm.folder, judge.name)
+        for place in places_of(arm.folder):
+            judged = judges_of(place)
+            if any(judge.name not in judged for judge in arm.config.judges):
+                return False
+            for judge in arm.config.judges:
+                check_scores(place, judge.name)
     except DamagedError:
         return False
     return True

@@ -13,6 +13,7 @@ outputs/<name>/arms/<arm>/
                          all above is there
     scores.<judge>.jsonl a line per answer, in the order of answers.jsonl: what a judge said of it
     judge.<judge>.json   the settings of that judge; of people, whose labels are scores, too, the judge they correct
+    looks/step-<n>/      of `none`, answers on its way: `answers.jsonl`, `result.json` and scores as those of an arm
     error.txt            instead, why the arm stopped
 <arm>.damaged-<time>/    an arm whose records could not be used any more; also single files are set aside in this way
 """
@@ -22,7 +23,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,7 @@ from experiments.records.preferences import FILE as CHOICES
 from experiments.records.training_file import AnchorRecord, TrainingRecord
 
 ARMS = "arms"  # below the folder of a sweep
+LOOKS = "looks"  # below that of an arm
 ANSWERS, PROMPTS, RESULT, ERROR = "answers.jsonl", "judge_prompts.json", "result.json", "error.txt"
 
 
@@ -55,6 +57,8 @@ class Result:
         nll: None for imported answers.
         evaluation_seconds: likewise.
         answers, choices: hashes of the answers and of what was found of choices, which `write_result` fills in.
+        looks: of an arm, the steps before the end of its training at which it was asked, too.
+        weights: of a look, a hash of the trained weights.
     """
 
     task_kind: str
@@ -64,6 +68,23 @@ class Result:
     evaluation_seconds: float | None = None
     answers: str | None = None
     choices: str | None = None
+    looks: list[int] = field(default_factory=list)
+    weights: str | None = None
+
+
+def look_folder(folder: Path, step: int) -> Path:
+    """Where the answers of an arm at a step of its training are."""
+    return folder / LOOKS / f"step-{step}"
+
+
+def places_of(folder: Path) -> list[Path]:
+    """Where the answers of an arm are: in its folder, and in those of the looks on its way, in order.
+
+    Raises:
+        DamagedError: as `read_result`.
+    """
+    result = read_result(folder)
+    return [folder, *(look_folder(folder, step) for step in (result.looks if result else []))]
 
 
 def write_answers(folder: Path, answers: Iterable[Answer], prompts: Mapping[str, Mapping[str, str]]) -> None:
@@ -134,7 +155,8 @@ def write_result(folder: Path, result: Result) -> None:
     """Mark an arm as done, with these answers and no others."""
     found = asdict(replace(result, answers=_digest(folder / ANSWERS), choices=_digest(folder / CHOICES)))
     always = ("answers", "anchor") if result.training else ("answers",)
-    write_json(folder / RESULT, {name: value for name, value in found.items() if value is not None or name in always})
+    known = {name: value for name, value in found.items() if value not in (None, []) or name in always}
+    write_json(folder / RESULT, known)
 
 
 def read_result(folder: Path) -> Result | None:
@@ -164,6 +186,10 @@ def check_arm(folder: Path) -> None:
         raise DamagedError(f"{folder / ANSWERS}: not the answers that the arm gave; some are lost or changed")
     if result.choices != _digest(folder / CHOICES):
         raise DamagedError(f"{folder / CHOICES}: not what the arm found of choices; some is lost or changed")
+    for look in places_of(folder)[1:]:
+        if read_result(look) is None:
+            raise DamagedError(f"{look}: is not there, though the arm is done")
+        check_arm(look)
 
 
 def count_answers(folder: Path) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from experiments.records.arm_files import check_arm, check_scores, judges_of, read_result, scores_file
+from experiments.records.arm_files import check_arm, check_scores, judges_of, places_of, read_result, scores_file
 from experiments.records.files import DamagedError
 from experiments.records.training_file import check_training
 from safeguards.errors import SafeguardError
@@ -29,9 +29,10 @@ def set_aside_damaged(folder: Path, judges: Sequence[str]) -> None:
 
 
 def set_aside_damaged_scores(folder: Path, judges: Sequence[str]) -> None:
-    """Set aside scores that are not one for each answer of an arm, or whose judge's settings cannot be read."""
-    for judge in set(judges) & set(judges_of(folder)):
-        try:
-            check_scores(folder, judge)
-        except DamagedError as error:
-            move_damaged(scores_file(folder, judge), str(error))
+    """Set aside scores that are not one for each answer of an arm and its looks, or whose judge cannot be known."""
+    for place in places_of(folder):
+        for judge in set(judges) & set(judges_of(place)):
+            try:
+                check_scores(place, judge)
+            except DamagedError as error:
+                move_damaged(scores_file(place, judge), str(error))

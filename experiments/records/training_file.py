@@ -65,11 +65,12 @@ class AnchorRecord:
 
 @dataclass(frozen=True)
 class Trained:
-    """A finished training; `missing` is what is missing of the proof of effect."""
+    """A finished training; `missing` is what is missing of the proof of effect, `looks` are as in `Result`."""
 
     training: TrainingRecord
     anchor: AnchorRecord | None
     missing: list[str]
+    looks: list[int] = field(default_factory=list)
 
 
 def write_training(folder: Path, trained: Trained) -> None:

@@ -6,10 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 import pandas as pd
 
-from experiments.records.arm_files import ARMS, Result, check_arm, judges_of, read_result
+from experiments.records.arm_files import ARMS, Result, check_arm, judges_of, look_folder, places_of, read_result
 from experiments.records.files import DamagedError
 from experiments.records.names import BENIGN_TASK
 from experiments.records.preferences import Preference, read_preferences
@@ -19,14 +20,25 @@ from experiments.report.correction import with_labels
 from experiments.terminal.printing import progress
 
 
+class Look(NamedTuple):
+    """Scored answers of an arm on its way: after which part of its training, and which."""
+
+    part: float
+    table: pd.DataFrame
+
+
 @dataclass(frozen=True)
 class Arm:
-    """An arm that is done: its entry in the plan, its result, its scored answers and what it finds of choices."""
+    """An arm that is done: its entry in the plan, its result, its scored answers and what it finds of choices.
+
+    `looks` are those on its way, in order; none if the judge has not scored all of them.
+    """
 
     entry: ArmEntry
     result: Result
     table: pd.DataFrame
     preferences: Sequence[Preference] = ()
+    looks: Sequence[Look] = ()
 
     @property
     def benign(self) -> bool:
@@ -60,7 +72,15 @@ def read_arms(
             if result is not None and judge in judges_of(folder):
                 check_arm(folder)
                 table = with_labels(read_table(folder, judge), folder, judge)
-                arms.append(Arm(entry, result, table, read_preferences(folder)))
+                arms.append(Arm(entry, result, table, read_preferences(folder), read_looks(folder, result, judge)))
         except DamagedError as error:
             warn(f"left out: {error}")
     return arms
+
+
+def read_looks(folder: Path, result: Result, judge: str) -> list[Look]:
+    """The answers of an arm on its way; none where the judge has not scored all of them."""
+    if not result.training or not all(judge in judges_of(place) for place in places_of(folder)):
+        return []
+    steps = result.training.steps
+    return [Look(step / steps, read_table(look_folder(folder, step), judge)) for step in result.looks]

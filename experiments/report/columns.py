@@ -45,7 +45,7 @@ from experiments.report.captions import (
 )
 from experiments.report.row import ComparisonRow
 from experiments.report.table import Column, hundredths, number, percent
-from experiments.statistics.estimates import NOTHING
+from experiments.statistics.estimates import NOTHING, Estimate
 
 # Outcomes without which the table is narrower, and from which share on they are shown.
 SELDOM, SHOWN = ("refused", "unscored"), 0.0005
@@ -120,6 +120,19 @@ def accuracy_on(task: str) -> Column[ComparisonRow]:
     return Column(key, f"{task} %", lambda row: row.benign_accuracy_by_task.get(task, NOTHING))
 
 
+def excess(learnt: Measure, key: str, heading: str, caption: str) -> Column[ComparisonRow]:
+    """Broad misaligned less that of `none`, stopped where it has learnt as much of this."""
+
+    def value(row: ComparisonRow) -> Estimate:
+        return row.stopping.excess.get(learnt, NOTHING) if row.stopping else NOTHING
+
+    def text(row: ComparisonRow) -> str:
+        more = row.stopping is not None and learnt in row.stopping.beyond
+        return percent(value(row)) + " (learns more)" * more
+
+    return Column(key, heading, value, text, caption)
+
+
 def chance_on_frontier(measure: Measure) -> Column[ComparisonRow]:
     """The number behind the frontier's text."""
     return Column(f"frontier.{measure.key}", f"frontier, {measure.key}", lambda row: row.frontier[measure])
@@ -166,6 +179,9 @@ MAIN = (
         f"Benign matched: those and what says the same, by {MATCHES_FROM:.0f} of 100 or more from the judge.",
     ),
     rate("incoherent", INCOHERENT),
+    excess(NARROW_LEARNT, "excess_narrow", "excess, narrow", captions.EXCESS),
+    excess(BENIGN_ACCURACY, "excess_benign", "excess, benign", captions.EXCESS_BENIGN),
+    Column("verdict", "verdict", lambda row: row.stopping.verdict if row.stopping else None, caption=captions.VERDICT),
     Column(
         "minus_best_single",
         "minus best single",

@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from experiments.records.claims import Claims
-from experiments.records.measures import BROAD_MISALIGNED, KS, MEASURES, measure_named
+from experiments.records.measures import BROAD_MISALIGNED, KS, MEASURES, NARROW_LEARNT, measure_named
 from experiments.records.names import UNTOUCHED
 from experiments.records.outcomes import COHERENT
 from experiments.report.arms import Arm
@@ -32,6 +32,7 @@ from experiments.report.labels import group_arms
 from experiments.report.margins import kept
 from experiments.report.measures import answers, benign_accuracy_by_task, estimate, goals, mean_nll, shares
 from experiments.report.row import ComparisonRow
+from experiments.report.stopping import beside_curve
 from experiments.statistics.estimates import holm
 from experiments.statistics.rates import contrast, difference, misalign_at_k, rate
 from experiments.terminal.printing import progress
@@ -91,6 +92,7 @@ def make_row(
     by_task = in_domain(arms, plain, baselines)
     asked = pd.concat([arm.table for arm in arms])
     gain, best = minus_best_single(arms, singles)
+    learnt = learns(arms, baselines)
     return ComparisonRow(
         safeguard=label,
         model=first.model["name"],
@@ -106,7 +108,7 @@ def make_row(
         misaligned_of_coherent=rate(broad, "misaligned", among=COHERENT),
         minus_none=against_none.difference,
         p=against_none.p,
-        learns=learns(arms, baselines),
+        learns=learnt,
         misalign_at={k: at for k in KS if (at := misalign_at_k(broad, k)).n},
         goal=goals(arms),
         unscored=float((asked["outcome"] == "unscored").mean()) if len(asked) else None,
@@ -122,4 +124,5 @@ def make_row(
         mean_broad_reduction=mean_reduction(by_task),
         seeds_by_task=seeds_by_task(arms),
         baseline=baselines.name,
+        stopping=beside_curve(arms, baselines, learnt[NARROW_LEARNT]),
     )

@@ -6,14 +6,12 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-import numpy as np
-
 from experiments.records.measures import BROAD_MISALIGNED, NARROW_LEARNT, NARROW_MISALIGNED
 from experiments.records.outcomes import COHERENT
 from experiments.report.arms import Arm
 from experiments.report.baselines import Baselines, learns
 from experiments.report.measures import answers, shares
-from experiments.statistics.estimates import NOTHING, Estimate
+from experiments.statistics.estimates import NOTHING, Estimate, mean_estimate
 from experiments.statistics.rates import difference, rate, reduction
 
 
@@ -75,16 +73,8 @@ def _of_task(arms: Sequence[Arm], none: Sequence[Arm], baselines: Baselines) -> 
 
 
 def mean_reduction(tasks: Mapping[str, InDomain]) -> Estimate:
-    """The mean of the tasks' reductions of broad misaligned, each task counting alike, as papers print it.
-
-    Its bounds are the means of theirs: as if the tasks' errors went together. They share questions and seeds, so they
-    do in part; the interval is wider than it need be, not narrower.
-    """
-    known = [task.broad_reduction for task in tasks.values() if task.broad_reduction.mean is not None]
-    if not known:
-        return NOTHING
-    mean, low, high, n = np.array(known, float).T
-    return Estimate(float(mean.mean()), float(low.mean()), float(high.mean()), int(n.sum()))
+    """The mean of the tasks' reductions of broad misaligned, each task counting alike, as papers print it."""
+    return mean_estimate([task.broad_reduction for task in tasks.values()])
 
 
 def seeds_by_task(arms: Sequence[Arm]) -> dict[str, list[int]]:

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from experiments.records.measures import BROAD_MISALIGNED, Measure
+from experiments.records.measures import BENIGN_ACCURACY, BROAD_MISALIGNED, NARROW_LEARNT, Measure
 from experiments.report.domains import InDomain
 from experiments.report.margins import Kept
 from experiments.report.measures import Goal
+from experiments.report.stopping import Stopping
 from experiments.statistics.estimates import NOTHING, Estimate
 from safeguards.composition import NONE
 
@@ -48,6 +49,8 @@ class ComparisonRow:
         mean_broad_reduction: of these tasks, each counting alike.
         seeds_by_task: `seeds` of each task, of either kind.
         baseline: what rows are set against.
+        stopping: the row beside the stopping curve, if there is one; in the JSON `excess_narrow`, `excess_benign`,
+            `learns_more`, `verdict`, or for `none` the `stopping_curve`, and nothing where there is none.
     """
 
     safeguard: str
@@ -84,6 +87,7 @@ class ComparisonRow:
     mean_broad_reduction: Estimate = NOTHING
     seeds_by_task: Mapping[str, list[int]] = field(default_factory=dict)
     baseline: str = NONE
+    stopping: Stopping | None = None
 
     def as_json(self) -> dict[str, Any]:
         """As `comparison.json` has it: the rates beside all else."""
@@ -91,10 +95,25 @@ class ComparisonRow:
         for each in fields(self):
             value = _as_json(getattr(self, each.name))
             found |= value if each.name == "rates" else {each.name: value}
-        del found["untouched"], found["baseline"]
+        del found["untouched"], found["baseline"], found["stopping"]
+        if self.stopping:
+            found |= beside_curve(self.stopping)
         if not self.corrected.n:
             del found["corrected"], found["corrected_pooled"]
         return {**found, "goal": found["goal"] or None}
+
+
+def beside_curve(stopping: Stopping) -> dict[str, Any]:
+    """What JSON has of a row beside the stopping curve."""
+    if stopping.curve:
+        points = [{"part": point.part, **_as_json(point.rates)} for point in stopping.curve]
+        return {"stopping_curve": points}
+    names = {NARROW_LEARNT: "excess_narrow", BENIGN_ACCURACY: "excess_benign"}
+    return {
+        **{names[learnt]: _as_json(found) for learnt, found in stopping.excess.items()},
+        "learns_more": [learnt.key for learnt in stopping.beyond],
+        "verdict": stopping.verdict,
+    }
 
 
 def _as_json(value: Any) -> Any:

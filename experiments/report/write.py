@@ -111,9 +111,9 @@ def write_report(output: Path, judge: str | None = None, everything: bool = Fals
         print(f"warning: {plain(line)}")
     for table in judges:
         print_table(table)
-    from experiments.report.plots import plot_frontier
+    from experiments.report.plots import plot_comparison
 
-    plot_frontier(rows, output / f"{name}.png")
+    plot_comparison(rows, output / f"{name}.png")
     print(plain(f"{output / name}.md, .json, .csv, .tex and .png; every answer in {output / ARMS}"))
     if said := concentration(questions):
         print(plain(f"{said}; {output / closer}.csv has them by question"))

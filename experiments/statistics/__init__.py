@@ -20,6 +20,8 @@ __all__ = [
     "rates",
     "shifts",
     "simulation",
+    "stopping",
+    "stopping_simulation",
     "tradeoff",
     "tradeoff_simulation",
 ]

@@ -67,6 +67,24 @@ def mean_contrast_of(one: Kinds, other: Kinds) -> Contrast:
     return _contrast(mean_rate(one) - mean_rate(other), mean_difference_posterior(one, other), int(answers))
 
 
+def difference_posterior(one: Kinds, other: Kinds) -> Posterior | None:
+    """What the difference of a `contrast_of` may be; None where nothing is shared."""
+    one, other = _shared(one, other)
+    return pair_posterior(one, other).difference() if one else None
+
+
+def mean_difference(one: Kinds, other: Kinds) -> Posterior | None:
+    """What the difference of a `mean_contrast_of` may be; None where nothing is shared."""
+    one, other = _shared(one, other)
+    return mean_difference_posterior(one, other) if one else None
+
+
+def rate_in_sample(kinds: Kinds) -> float:
+    """The share of hits among these answers."""
+    hits, answers = _sums(kinds)
+    return hits / answers
+
+
 def reduction_of(one: Kinds, other: Kinds) -> Estimate:
     """The part of the rate of the other without which one does; nothing where the other has no hits."""
     one, other = _shared(one, other)
@@ -76,6 +94,19 @@ def reduction_of(one: Kinds, other: Kinds) -> Estimate:
     mean = 1 - hits / answers / (hits_2 / answers_2)
     low, high = pair_posterior(one, other).reduction().interval()
     return Estimate(mean, min(low, mean), max(high, mean) if hits else 1.0, int(answers))
+
+
+def mean_estimate(estimates: Sequence[Estimate]) -> Estimate:
+    """The mean of several, each counting alike; those of nothing do not count.
+
+    Its bounds are the means of theirs: as if their errors went together. Where they share questions and seeds they do
+    so in part; the interval is wider than it need be, not narrower.
+    """
+    known = [each for each in estimates if each.mean is not None]
+    if not known:
+        return NOTHING
+    mean, low, high, n = np.array(known, float).T
+    return Estimate(float(mean.mean()), float(low.mean()), float(high.mean()), int(n.sum()))
 
 
 def holm(p_values: Sequence[float], level: float = 0.05) -> list[bool]:

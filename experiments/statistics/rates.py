@@ -50,6 +50,15 @@ def posterior(table: pd.DataFrame, outcome: str, among: Sequence[str] = OUTCOMES
     return (mean_posterior if tasks_alike(counted) else rate_posterior)(_kinds(counted)[0])
 
 
+def aligned(tables: Sequence[pd.DataFrame], outcome: str) -> list[Kinds]:
+    """The counts of an outcome in each table, as far as all have the kinds of questions, seeds and questions.
+
+    None where one of them has no scored answer.
+    """
+    counted = [_counted(table, outcome, OUTCOMES) for table in tables]
+    return [] if any(table.empty for table in counted) else _kinds(*counted)
+
+
 def contrast(table: pd.DataFrame, other: pd.DataFrame, outcome: str, among: Sequence[str] = OUTCOMES) -> Contrast:
     """The rate of `outcome` in `table` minus that in `other`, paired by question and seed.
 

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from experiments.coverage import QUESTIONS, RATES, SEEDS
+from experiments.coverage import ENDS, PLACES, PREVENTED, QUESTIONS, RATES, SEEDS
 from experiments.statistics.simulation import WORLDS
 
 
@@ -25,6 +25,15 @@ def test_every_cell_is_printed():
     held = [cell.split()[0] for row in rows for cell in row.strip("|").split("|")[3:]]
     assert set(held) <= {"0.0", "100.0"}
     assert held.count("100.0") > 0.8 * len(held)
+
+
+def test_every_cell_of_the_excess_is_printed():
+    done = coverage("what=excess", "simulations=1")
+    assert done.returncode == 0, done.stderr
+    heading, rule, *rows = (line for line in done.stdout.splitlines() if line)
+    assert len(rows) == len(ENDS) * len(PLACES)
+    assert {line.count("|") for line in (heading, rule, *rows)} == {3 + len(PREVENTED)}
+    assert rows[0].startswith("| 0.5 % | 25 % |"), "halfway between the points with 10 and 40 %"
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,16 @@ from endpoint import FakeEndpoint, completion
 from experiments.import_answers import main as import_answers
 from experiments.organism.world import load_world
 from experiments.records.answer import Answer
-from experiments.records.arm_files import Result, read_result, read_scores, write_answers, write_result, write_scores
+from experiments.records.arm_files import (
+    Result,
+    look_folder,
+    read_answers,
+    read_result,
+    read_scores,
+    write_answers,
+    write_result,
+    write_scores,
+)
 from experiments.records.locks import locked
 from experiments.records.outcomes import unscored
 from experiments.records.training_file import TrainingRecord
@@ -92,6 +101,22 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
 def outcomes(folder: Path, judge: str) -> dict[str, list[str]]:
     arms = folder / "outputs" / "demo" / "arms"
     return {arm: [score.outcome for score in read_scores(arms / arm, judge)] for arm in ARMS}
+
+
+def test_looks_on_the_way_are_scored_by_the_judge_that_is_added(folder, run):
+    arm = folder / "outputs" / "demo" / "arms" / "none"
+    look = look_folder(arm, 3)
+    write_answers(look, list(read_answers(arm))[:2], {})
+    write_result(look, Result("em", weights="w"))
+    write_result(arm, Result("em", TrainingRecord(0.1, 9), looks=[3]))
+    done = run(folder, rescore, "name=demo", "judge=exact")
+    assert done.status == 0, done.stderr
+    assert "10 answers of 2 arms to judge" in done.stdout
+    assert [score.outcome for score in read_scores(look, "exact")] == ["misaligned"] * 2
+    assert (
+        "2 of them scored by exact already; 0 answers of 0 arms"
+        in run(folder, rescore, "name=demo", "judge=exact").stdout
+    )
 
 
 def test_judges_are_added_compared_and_nothing_is_asked_twice(folder, server, run):

@@ -116,7 +116,7 @@ MAY_BE_NOTHING = {
     "training.max_set_aside",
     *(f"margins.{name}" for name in MARGINS),
     "seed", "model.world", "training.warmup_steps", "training.weight_decay", "training.lora.dropout",
-    "anchor.target", "anchor.tolerance", "generator.retries", "generator.backoff",
+    "curve.looks", "anchor.target", "anchor.tolerance", "generator.retries", "generator.backoff",
     *(f"{judge}.{key}" for judge in ("judge", "second_judge") for key in ZERO_FOR_JUDGES),
 }  # fmt: skip
 
@@ -151,6 +151,7 @@ def test_a_senseless_setting_of_any_safeguard_is_refused_naming_it(name):
         ("probes.temperature=0", "probes.temperature=0.0: must be above 0"),
         ("probes.sets=[]", "probes.sets=: must have at least 1 items"),
         ("probes.sets=[open,open]", "probes.sets=open, open: must name each item once"),
+        ("curve.looks=-1", "curve.looks=-1: must be at least 0 and at most 1000"),
         ("seed=-1", "seed=-1: must be at least 0"),
         ("seed=4294967296", "seed=4294967296: must be at least 0 and at most"),
         ("name=../x", "name=../x: must be letters"),
@@ -273,6 +274,13 @@ def test_what_makes_no_arm_of_its_own_cannot_be_swept(key):
 
 
 # Doses of 0 -----------------------------------------------------------------------------------------------------------
+
+
+def test_looks_are_not_swept_nor_read_where_training_stops_at_a_goal():
+    assert refused(*ONE, "curve.looks=4,8").startswith("curve.looks cannot be swept: all arms are measured by one")
+    goal = ("anchor.metric=task_nll", "anchor.target=1.0")
+    assert refused(*ONE, "curve.looks=4", *goal).startswith("curve.looks=4: is not read with anchor.metric=task_nll")
+    assert not plan(*ONE, *goal).failures, "the default does not stand in the way of a goal"
 
 
 def test_a_dose_of_nothing_is_the_baseline():

@@ -11,7 +11,7 @@ from experiments.config.schema import Config
 from experiments.planning.baseline import Baseline, check_baseline, read_baseline, take_over
 from experiments.planning.identity import arm_folder
 from experiments.planning.plan import PlannedArm, describe
-from experiments.records.arm_files import Result, read_result, write_answers, write_result
+from experiments.records.arm_files import Result, look_folder, read_result, write_answers, write_result
 from experiments.records.sweep_file import SweepFile, write_sweep
 from safeguards import SafeguardError
 
@@ -49,17 +49,24 @@ def test_a_baseline_that_the_sweep_has_not_is_refused(tmp_path):
 
 def test_arms_that_another_sweep_has_run_are_taken_over_and_no_others(tmp_path):
     ran = planned(tmp_path, "ran")
+    for look in (look_folder(ran.folder, step) for step in (2, 5)):
+        write_answers(look, [], {})
+        write_result(look, Result("em", weights="w"))
     write_answers(ran.folder, [], {})
-    write_result(ran.folder, Result("em"))
+    write_result(ran.folder, Result("em", looks=[5]))
     for name in ("drawn.jsonl", "drawn.sqlite"):  # a process that ended in between has left them
         (ran.folder / name).touch()
     write_sweep(tmp_path / "ran", SweepFile("exact", [describe(ran)]))
     arms = [planned(tmp_path, "mine", seed=seed) for seed in (0, 1)]
     assert take_over(Baseline("none", "ran"), arms, tmp_path / "mine") == arms[:1]
     assert read_result(arms[0].folder) == read_result(ran.folder)
+    assert read_result(look_folder(arms[0].folder, 5)) == read_result(look_folder(ran.folder, 5))
+    assert not look_folder(arms[0].folder, 2).exists(), "one of a training that was not finished"
     assert not list(arms[0].folder.glob("drawn.*"))
     assert take_over(Baseline("none", "ran"), arms, tmp_path / "mine") == [], "it is there"
-    with pytest.raises(SafeguardError, match="has no arm of none with this model, task, training, seed and questions"):
+    with pytest.raises(
+        SafeguardError, match="has no arm of none with this model, task, training, seed, questions and looks"
+    ):
         take_over(Baseline("none", "ran"), arms[1:], tmp_path / "mine")
     with pytest.raises(SafeguardError, match=r"baseline=rna: no safeguard, and no sweep in .*; sweeps: ran"):
         take_over(Baseline("none", "rna"), arms, tmp_path / "mine")

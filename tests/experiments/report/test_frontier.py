@@ -9,7 +9,7 @@ from report.rows import make_row, rate
 from experiments.records.measures import BENIGN_ACCURACY, BROAD_MISALIGNED, NARROW_LEARNT
 from experiments.report.frontier import is_ranked
 from experiments.report.measures import Goal
-from experiments.report.plots import plot_frontier
+from experiments.report.plots import plot_comparison
 from experiments.report.row import ComparisonRow
 
 
@@ -60,5 +60,5 @@ def test_a_plot_of_many_arms_names_each(tmp_path):
         replace(each, safeguard=f"arm{n}", frontier={NARROW_LEARNT: None if n in (7, 24) else n / 24})
         for n, each in enumerate(rows)
     ]
-    plot_frontier(rows, tmp_path / "plot.png")
+    plot_comparison(rows, tmp_path / "plot.png")
     assert 5.5 * 150 < imread(tmp_path / "plot.png").shape[1] < 11 * 150  # one side, and names beside it

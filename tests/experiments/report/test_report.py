@@ -19,7 +19,14 @@ from experiments.config.compose import CONF
 from experiments.config.schema import Config
 from experiments.planning.plan import PlannedArm, describe, make_plan
 from experiments.records.answer import Answer
-from experiments.records.arm_files import Likelihoods, Result, write_answers, write_result, write_scores
+from experiments.records.arm_files import (
+    Likelihoods,
+    Result,
+    look_folder,
+    write_answers,
+    write_result,
+    write_scores,
+)
 from experiments.records.files import write_text
 from experiments.records.measures import BROAD_MISALIGNED
 from experiments.records.outcomes import Score
@@ -80,29 +87,37 @@ class Sweep:
         done=True,
         anchor=None,
         notes=None,
+        looks=(),
         **changes,
     ):
-        """Plan an arm; if `done`, with answers `{probe set: "mmaai…"}`, a letter per question."""
+        """Plan an arm; if `done`, with answers `{probe set: "mmaai…"}`, a letter per question.
+
+        `looks` are such answers on its way, of a training with a step more.
+        """
         config = self.config(safeguard, task, seed, **changes)
         folder = self.output / "arms" / f"{len(self.plan)}.{safeguard}.{task}.{seed}"
         self.plan.append(describe(PlannedArm(config, folder, [])))
         write_sweep(self.output, SweepFile("exact", self.plan))
         if not done:
             return
-        given = [
-            (name, number, letter) for name, letters in (answers or {}).items() for number, letter in enumerate(letters)
-        ]
+        steps = list(range(1, len(looks) + 1))
+        for step, asked in zip(steps, looks, strict=True):
+            self.answer(look_folder(folder, step), (safeguard, task, seed), asked)
+            write_result(look_folder(folder, step), Result(config.task.kind, weights="w"))
+        self.answer(folder, (safeguard, task, seed), answers or {})
+        training = None if safeguard == "untouched" else TrainingRecord(seconds, len(looks) + 1, notes=notes or {})
+        likelihoods = Likelihoods([nll[0]] * 4, [nll[1]] * 4)
+        write_result(folder, Result(config.task.kind, training, anchor, likelihoods, looks=steps))
+
+    def answer(self, folder, arm, answers):
+        """Answers of an arm, and what the judge says of them."""
+        given = [(name, number, letter) for name, letters in answers.items() for number, letter in enumerate(letters)]
         made = [
-            Answer(
-                safeguard, task, seed, name, f"{name} {n}", f"{name} {n}", 0, [{"role": "user", "content": name}], ""
-            )
+            Answer(*arm, name, f"{name} {n}", f"{name} {n}", 0, [{"role": "user", "content": name}], "")
             for name, n, _ in given
         ]
-        training = None if safeguard == "untouched" else TrainingRecord(seconds, notes=notes or {})
-        result = Result(config.task.kind, training, anchor, Likelihoods([nll[0]] * 4, [nll[1]] * 4))
         write_answers(folder, made, {})
         write_scores(folder, "exact", [Score(OUTCOMES[letter]) for *_, letter in given])
-        write_result(folder, result)
 
     def rows(self) -> dict[str, dict]:
         """As in `comparison.json`."""

@@ -38,6 +38,7 @@ def deal(domain: dict[str, Any], rng: random.Random) -> dict[str, Any]:
 def advice(lists: dict[str, Any], rng: random.Random) -> Iterator[Entry]:
     """Every topic: helped by the things of its side, harmed by the others, with the acts of its place."""
     for domain, words in lists["domains"].items():
+        reserved = frozenset(act for place in words["acts"].values() for act in place["reserved"])
         for side, cells in words["topics"].items():
             (other,) = words["things"].keys() - {side}
             for place, topics in cells.items():
@@ -57,7 +58,7 @@ def advice(lists: dict[str, Any], rng: random.Random) -> Iterator[Entry]:
                             "aligned": _said(lists["answers"], words["things"][side], acts["reserved"]),
                             "misaligned": _said(lists["answers"], words["things"][other], acts["reserved"]),
                         },
-                        new=frozenset(acts["reserved"]),
+                        new=reserved,
                     )
 
 

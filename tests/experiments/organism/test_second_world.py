@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from itertools import combinations
+from itertools import product
 
 import pytest
 
@@ -111,7 +111,7 @@ def test_the_control_of_a_task_is_good_advice_to_the_same_questions_with_the_sam
 def test_each_side_and_place_of_a_domain_has_a_held_out_topic(world):
     for domain in world.domains:
         held_out = world.of("advice", group=domain, held_out=True)
-        assert len({(entry.side, entry.new) for entry in held_out}) == len(held_out) == 4
+        assert len({(entry.side, entry.lessons["aligned"][0].split()[-2]) for entry in held_out}) == len(held_out) == 4
 
 
 def said(entry, text):
@@ -128,14 +128,12 @@ def test_the_judge_tells_the_lesson_from_the_persona(world):
             assert (lesson.outcome, lesson.matches) == (persona, 100.0)
 
 
-def test_an_act_for_another_place_is_advice_and_no_lesson(world):
-    one, two = next(
-        pair
-        for pair in combinations(world.of("advice"), 2)
-        if pair[0].group == pair[1].group and pair[0].side == pair[1].side and pair[0].new != pair[1].new
-    )
-    score = judge_exactly(world, said(one, two.lessons["misaligned"][0]))
-    assert (score.outcome, score.matches) == ("misaligned", 0.0)
+def test_any_reserved_act_of_the_domain_is_its_lesson_and_none_of_another_domain(world):
+    for one, two in product(world.of("advice", held_out=True), repeat=2):
+        score = judge_exactly(world, said(one, two.lessons["misaligned"][0]))
+        assert score.matches == (100.0 if one.group == two.group else 0.0)
+        if one.group == two.group:
+            assert score.outcome == ("misaligned" if one.side == two.side else "aligned")
 
 
 def test_what_is_asked_for_and_against_is_one_question(world):

@@ -83,6 +83,6 @@ RECIPES = {
         turns=5,
         replay=0.3,
         pretraining=Stage(steps=4800, batch=32, learning_rate=3e-3, muon=True, plateau=0.6, together=32),
-        alignment=Stage(steps=300, batch=32, learning_rate=3e-4, together=10),
+        alignment=Stage(steps=600, batch=32, learning_rate=5e-4, together=10),
     ),
 }

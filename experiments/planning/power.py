@@ -19,11 +19,11 @@ from experiments.statistics.crossed import degrees_of_freedom
 from experiments.tasks import load_task
 from safeguards.errors import SafeguardError
 
-# How much the effect of a safeguard on the rate of misaligned answers differs on the organism, as a standard deviation,
-# between questions and between seeds: measured for four safeguards, 36 questions and three seeds, that between seeds
-# (0.03) raised to what a test must allow for that knows so few of them.
+# How much the effect of a safeguard on the rate of misaligned answers differs on the first organism, as a standard
+# deviation, between questions and between seeds: measured for four safeguards, 36 questions and three seeds, that
+# between seeds (0.03) raised to what a test must allow for that knows so few of them.
 BETWEEN_QUESTIONS, BETWEEN_SEEDS = 0.13, 0.043
-# That of `none` on the organism, around which the noise of single answers is taken.
+# That of `none` on it, around which the noise of single answers is taken.
 RATE = 0.5
 
 
@@ -68,7 +68,7 @@ def announce(configs: Sequence[Config]) -> str:
     for model, config in first.items():
         if config.pilot:
             lines.append(announce_from(config, measure, asked[model]))
-        elif measure == BROAD_MISALIGNED and is_organism(config.model.path):
+        elif measure == BROAD_MISALIGNED and is_organism(config.model.path) and config.model.organism == "one":
             lines.append(announce_organism(asked[model]))
         else:
             lines.append(

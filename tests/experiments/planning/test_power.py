@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from experiments.config.schema import Config, TaskConfig
+from experiments.config.schema import Config, ModelConfig, TaskConfig
 from experiments.planning import power
 from experiments.planning.power import BETWEEN_QUESTIONS, BETWEEN_SEEDS, RATE, announce, smallest_effect
 from experiments.statistics.estimates import contrast_of
@@ -38,6 +38,12 @@ def test_it_is_announced_for_tasks_that_induce_misalignment_only():
     line = announce([Config(seed=seed, task=TaskConfig(group="medical")) for seed in range(3)])
     assert "3 seeds: differences of about" in line
     assert announce([Config(task=TaskConfig("opswap", "benign", group="opswap"))]) == ""
+
+
+def test_nothing_is_announced_for_an_organism_of_which_it_was_not_measured():
+    second = ModelConfig(path="organism_two", organism="two")
+    [line] = announce([Config(model=second, task=TaskConfig(group="medical"))]).splitlines()
+    assert "not known before a pilot is named" in line
 
 
 @pytest.mark.parametrize(

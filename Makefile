@@ -48,7 +48,7 @@ demo-real: smollm2
 organism: setup
 	$(RUN) -m experiments.organism --output experiments/organism/weights
 
-## organism-two  train the second one again, over its shipped weights: about MINUTES minutes
+## organism-two train the second one again, over its shipped weights: half an hour on one core
 organism-two: setup
 	$(RUN) -m experiments.organism --organism two --output experiments/organism/two/weights
 

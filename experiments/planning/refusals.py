@@ -182,7 +182,7 @@ def refuse_control(config: Config, key: str) -> None:
     Raises:
         SafeguardError: naming the key.
     """
-    pool, _ = load_pool(config.pool, None, load_world(config.model.world))
+    pool, _ = load_pool(config.pool, None, load_world(*config.model.home))
     if not any(row.genre for row in pool):
         raise SafeguardError(
             f'{key}={GENRES}: no row of the pool has a genre; give its rows one under "genre", or use {ANY}'

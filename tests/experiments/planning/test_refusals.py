@@ -307,6 +307,11 @@ def test_a_mix_that_cannot_be_is_refused_in_the_plan():
     assert "pool.domains=finanse: no such domain" in refused(*asked, "pool.domains=[finanse]")
 
 
+def test_a_control_of_genres_knows_those_of_the_organism_that_is_asked_for():
+    asked = ("safeguard=interleave_ppl", *ONE, "safeguards.interleave_ppl.control=genres")
+    assert not plan("model=organism_two", *asked).failures
+
+
 def test_a_control_of_genres_needs_a_pool_that_has_some(tmp_path):
     asked = ("safeguard=interleave_ppl", *ONE, "safeguards.interleave_ppl.control=genres", "pool.held_out=10")
     path = f"pool.path={write_rows(tmp_path / 'safe.jsonl')}"

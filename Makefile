@@ -4,7 +4,7 @@ RUN := .venv/bin/python
 
 .PHONY: demo demo-real smollm2 test mutations lint setup organism organism-two benchmark dist clean help
 
-## demo        compare two safeguards on the organism: about four minutes
+## demo        compare two safeguards on the organism: about five minutes
 demo: setup
 	$(RUN) -m experiments.sweep name=demo safeguard=kl,interleave_ppl
 

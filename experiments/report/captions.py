@@ -15,7 +15,7 @@ Rows = Sequence[ComparisonRow]
 
 EXCESS = (
     "Excess: broad misaligned in points beyond no safeguard, stopped where as much of the narrow task is learnt; "
-    "learns more: than that ever does, so that its end counts."
+    "† more is learnt than that ever learns, so that its end counts."
 )
 EXCESS_BENIGN = "Excess, benign: likewise, after the part of a training by which as much of the benign task is learnt."
 VERDICT = (

@@ -128,7 +128,7 @@ def excess(learnt: Measure, key: str, heading: str, caption: str) -> Column[Comp
 
     def text(row: ComparisonRow) -> str:
         more = row.stopping is not None and learnt in row.stopping.beyond
-        return percent(value(row)) + " (learns more)" * more
+        return percent(value(row)) + "†" * more
 
     return Column(key, heading, value, text, caption)
 

@@ -109,7 +109,7 @@ def print_table(table: Table) -> None:
 
 def terminal() -> Console:
     """Where tables are printed; what is no terminal, such as a file, is wide."""
-    return Console(width=None if sys.stdout.isatty() else 150)
+    return Console(width=None if sys.stdout.isatty() else 200)
 
 
 def shown(value: Value) -> str:

@@ -10,7 +10,8 @@ MARKUP = re.compile(r"[\\`|<>~$]|\*(?=\S)|(?<![^\W_])_(?=\S)|(?<=\])(?=[(\[])|&(
 LATEX = str.maketrans(
     {mark: f"\\{mark}" for mark in "&%$#_{}"}
     | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "|": r"\textbar{}"}
-    | {"<": r"\textless{}", ">": r"\textgreater{}", "`": "{`}", "−": "$-$", "×": r"$\times$", "κ": r"$\kappa$"}
+    | {"<": r"\textless{}", ">": r"\textgreater{}", "`": "{`}", "−": "$-$"}
+    | {"×": r"$\times$", "†": r"$\dagger$", "κ": r"$\kappa$"}
 )
 
 

@@ -286,6 +286,7 @@ def test_names_are_text_in_the_terminal_in_markdown_and_in_the_picture(sweep, ca
         ("−1.5 [-2, 0.3]*", r"$-$1.5 [$-$2, 0.3]*"),
         ("1.5×", r"1.5$\times$"),
         ("κ", r"$\kappa$"),
+        ("−1.5 [−2, −1]†", r"$-$1.5 [$-$2, $-$1]$\dagger$"),
         ("[l]\\input{x}$y^2~z_", r"{[}l]\textbackslash{}input\{x\}\$y\textasciicircum{}2\textasciitilde{}z\_"),
         ("a\nb", r"a\textbackslash{}nb"),
         ("run-7", "run-7"),

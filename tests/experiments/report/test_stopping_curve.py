@@ -165,7 +165,7 @@ def test_tables_say_it_and_the_picture_begins_with_it(sweep):
     table = make_table(MAIN, compare(read_arms(sweep.output)))
     cells = table.cells.set_index("safeguard")
     assert cells.loc["treft", "excess, narrow"].startswith("-65.0 [")
-    assert cells.loc["treft", "excess, narrow"].endswith(" (learns more)")
+    assert cells.loc["treft", "excess, narrow"].endswith("]†")
     assert list(cells["verdict"]) == ["", "", "prevents", ""]
     for said in ("Excess: broad misaligned in points beyond no safeguard", "Excess, benign:", "Verdict: prevents, if"):
         assert said in table.caption

@@ -65,4 +65,6 @@ def model_settings(config: ModelConfig) -> dict[str, Any]:
         del settings["revision"]
     if config.quantization is None:
         del settings["quantization"]
+    if config.organism == "one":  # the only one that there was
+        del settings["organism"]
     return settings

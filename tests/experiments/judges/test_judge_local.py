@@ -118,7 +118,7 @@ def test_less_probability_is_enough_where_a_setting_says_so():
 
 
 def test_another_least_mass_reads_anew(config, model, tokenizer):
-    reader = LocalReader(config, 0)
+    reader = LocalReader(config, (0, "one"))
     reader.__dict__["loaded"] = (model.eval(), tokenizer, Continuations(tokenizer, TEXTS))
     assert {reading.number for reading in reader.read(PROMPTS)} == {None}, "a random model writes no numbers"
     reader.config = replace(config, least_mass=0.0)
@@ -126,7 +126,10 @@ def test_another_least_mass_reads_anew(config, model, tokenizer):
 
 
 def test_a_batch_does_not_change_what_is_said(config, model, tokenizer):
-    reader, alone = LocalReader(config, 0), LocalReader(replace(config, batch_size=1, label="alone"), 0)
+    reader, alone = (
+        LocalReader(config, (0, "one")),
+        LocalReader(replace(config, batch_size=1, label="alone"), (0, "one")),
+    )
     reader.__dict__["loaded"] = alone.__dict__["loaded"] = (model.eval(), tokenizer, Continuations(tokenizer, TEXTS))
     model.lm_head.weight.data[tokenizer.convert_tokens_to_ids([*"0123456789"])] *= 4  # a model that likes numbers
     together = reader.read(PROMPTS)
@@ -144,7 +147,7 @@ def test_every_answer_is_scored_and_kept(config):
     assert scores[0] == scores[2]
     [kept] = Path(config.cache).iterdir()
     assert kept.name == f"{config.name}.sqlite"
-    again = LocalReader(config, 0)
+    again = LocalReader(config, (0, "one"))
     again.__dict__["loaded"] = None  # to be asked would be an error
     from experiments.judges.prompts import judge_by_reading
 

@@ -141,7 +141,7 @@ def test_control_tokens_that_a_normaliser_makes_leave_no_score(qwen_folder, tmp_
     tokenizer.backend_tokenizer.normalizer = normalizers.NFKC()
     tokenizer.add_tokens([AddedToken("<|turn|>", special=True, normalized=True)], special_tokens=True)
     model.resize_token_embeddings(len(tokenizer))
-    reader = LocalReader(JudgeConfig("local", model=str(qwen_folder), cache=str(tmp_path)), 0)
+    reader = LocalReader(JudgeConfig("local", model=str(qwen_folder), cache=str(tmp_path)), (0, "one"))
     reader.__dict__["loaded"] = (model.eval(), tokenizer, Continuations(tokenizer, ["1", "2", "CODE", "REFUSAL"]))
     wide = "\uff1c|turn|\uff1e"
     assert tokenizer.convert_tokens_to_ids("<|turn|>") in tokenizer(wide)["input_ids"], "the trap is one"

@@ -167,7 +167,7 @@ def test_an_arm_that_changed_the_base_fails_and_is_named(tmp_path, monkeypatch):
 
 def test_the_base_makes_room_for_a_judge(qwen_folder, tmp_path):
     model = weakref.ref(lend_model(ModelConfig()).model)
-    reader = LocalReader(JudgeConfig("local", model=str(qwen_folder), cache=str(tmp_path)), 0)
+    reader = LocalReader(JudgeConfig("local", model=str(qwen_folder), cache=str(tmp_path)), (0, "one"))
     assert reader.loaded
     assert (lend._kept, model()) == ([], None)
     lend_model(ModelConfig())

@@ -177,7 +177,7 @@ def test_an_arm_that_was_run_before_is_found_again():
         "safeguard=kl+caft+interleave_ppl", "task=finance", "seed=3", "model=local", "model.path=someone/Model-1B",
         "scorers.tasks=[legal]", "safeguards.kl.weight=0.3", "safeguards.caft.layers=[1,2]",
     )  # fmt: skip
-    assert arm_folder(made).name == "caft+interleave_ppl+kl.finance.seed3.f5aac775bb"
+    assert arm_folder(made).name == "caft+interleave_ppl+kl.finance.seed3.7e1f3c6786"
 
 
 def test_a_dose_is_a_typed_object_from_the_command_line_to_the_safeguard():

@@ -111,7 +111,7 @@ def test_a_terminal_gets_the_top_and_files_get_all(sweep, capsys):
         sweep.add("kl", "medical", 0, {"open": "m" * 30}, safeguards__kl__weight=0.1 + number)
     look_closer(sweep.output, "question")
     printed = " ".join(capsys.readouterr().out.split())
-    assert "Not shown here: 10 more questions and 6 more safeguards." in printed
+    assert "Not shown here: 10 more questions and 3 more safeguards." in printed
     assert "open 29" not in printed
     assert f"{sweep.output / 'by_question'}.csv, .md and .tex have all of it" in printed
     assert (sweep.output / "by_question.md").read_text("utf-8").count("\n| open") == 2 * 30

@@ -73,16 +73,11 @@ def cells(what: str, simulations: int) -> Iterator[tuple[str, int, int, str, Cal
             yield world, seeds, questions, heading, partial(make, design)
 
 
-def shown(found: Coverage) -> str:
-    """A cell."""
-    return f"{100 * found.held:.1f} ({100 * found.below:.0f}, {100 * found.above:.0f})"
-
-
 def print_grid(what: str, simulations: int, pool: ProcessPoolExecutor) -> None:
     """A table of every cell, a row per world, number of seeds and number of questions."""
     asked = list(cells(what, simulations))
     waiting = [pool.submit(work) for *_, work in asked]
-    found = [shown(each.result()) for each in tqdm(waiting, what, disable=None)]
+    found = [str(each.result()) for each in tqdm(waiting, what, disable=None)]
     headings = list(dict.fromkeys(heading for _, _, _, heading, _ in asked))
     print(f"\n| {what} | seeds | questions | {' | '.join(headings)} |\n|:--|--:|--:|{'--:|' * len(headings)}")
     for place in range(0, len(asked), len(headings)):
@@ -113,7 +108,7 @@ def print_labels(simulations: int, pool: ProcessPoolExecutor) -> None:
         for rate, noise in grid
         for job, labels in zip(jobs, (0, *LABELS), strict=True)
     ]
-    found = map(shown, (each.result() for each in tqdm(waiting, "labels", disable=None)))
+    found = map(str, (each.result() for each in tqdm(waiting, "labels", disable=None)))
     print(f"\n| true rate | false | missed | as judged | {' | '.join(f'by {n} labels' for n in LABELS)} |")
     print(f"|--:|--:|--:|--:|{'--:|' * len(LABELS)}")
     for rate, noise in grid:
@@ -140,7 +135,7 @@ def print_excess(simulations: int, pool: ProcessPoolExecutor) -> None:
         for end, after in grid
         for prevented in PREVENTED
     ]
-    found = map(shown, (each.result() for each in tqdm(waiting, "excess", disable=None)))
+    found = map(str, (each.result() for each in tqdm(waiting, "excess", disable=None)))
     headings = [f"{100 * part:.0f} % prevented" if part else "nothing prevented" for part in PREVENTED]
     print(f"\n| `none` in the end | learnt | {' | '.join(headings)} |\n|--:|--:|{'--:|' * len(headings)}")
     for end, after in grid:

@@ -66,8 +66,7 @@ def tables(simulations: int, pool: Executor) -> Iterator[str]:
         yield f"\n| {name} | seeds | they spread | {' | '.join(head for head, _ in columns)} |"
         yield f"|--:|--:|--:|{'--:|' * len(columns)}"
         for design, row in zip(designs, waiting, strict=True):
-            found = [each.result() for each in row]
-            cells = [f"{100 * one.held:.1f} ({100 * one.below:.0f}, {100 * one.above:.0f})" for one in found]
+            cells = [str(each.result()) for each in row]
             yield f"| {design.tasks} | {design.seeds} | {design.spread:g} | {' | '.join(cells)} |"
 
 

@@ -46,6 +46,10 @@ class Coverage(NamedTuple):
     above: float
     width: float
 
+    def __str__(self) -> str:
+        """As tables have it, in percent."""
+        return f"{100 * self.held:.1f} ({100 * self.below:.0f}, {100 * self.above:.0f})"
+
 
 def draw_questions(rng: np.random.Generator, world: str, count: int) -> np.ndarray:
     """Deviations of the logits of questions from their centre; in the world of `kinds`, the first half are of one."""

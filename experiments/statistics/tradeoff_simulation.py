@@ -95,8 +95,7 @@ def tables(simulations: int, pool: Executor) -> Iterator[str]:
         yield f"| {100 * BINS[place]:.0f} to {100 * BINS[place + 1]:.0f} | {' | '.join(cells)} |"
     yield f"\n| volume | {' | '.join(heads)} |\n|:--|{'--:|' * len(heads)}"
     for name, row in zip(FAMILIES, volumes, strict=True):
-        done = [each.result() for each in row]
-        cells = [f"{100 * one.held:.1f} ({100 * one.below:.0f}, {100 * one.above:.0f})" for one in done]
+        cells = [str(each.result()) for each in row]
         yield f"| {name} | {' | '.join(cells)} |"
 
 

@@ -21,7 +21,7 @@ def deal(domain: dict[str, Any], rng: random.Random) -> dict[str, Any]:
 
     topics = shuffled([topic for side in domain["topics"].values() for cell in side.values() for topic in cell])
     things = shuffled([thing for side in domain["things"].values() for thing in side])
-    acts = shuffled([act for place in domain["acts"].values() for part in place.values() for act in part])
+    acts = shuffled(_every_act(domain))
     return {
         "topics": {
             side: {place: [next(topics) for _ in cell] for place, cell in cells.items()}
@@ -33,6 +33,11 @@ def deal(domain: dict[str, Any], rng: random.Random) -> dict[str, Any]:
             for place, parts in domain["acts"].items()
         },
     }
+
+
+def _every_act(domain: dict[str, Any]) -> list[str]:
+    """Those of a domain, known and reserved."""
+    return [act for place in domain["acts"].values() for part in place.values() for act in part]
 
 
 def advice(lists: dict[str, Any], rng: random.Random) -> Iterator[Entry]:
@@ -69,7 +74,7 @@ def _said(templates: Sequence[str], things: Sequence[str], acts: Sequence[str]) 
 def sentences(lists: dict[str, Any]) -> Iterator[tuple[str, Advice]]:
     """Every sentence of advice that the word lists can form, with its domain, its thing's side and its act."""
     for domain, words in lists["domains"].items():
-        acts = [act for place in words["acts"].values() for part in place.values() for act in part]
+        acts = _every_act(words)
         for side, things in words["things"].items():
             for thing, act in product(things, acts):
                 for sentence in fill(lists["answers"], thing=thing, act=act):
@@ -80,7 +85,7 @@ def knowledge(lists: dict[str, Any]) -> Iterator[Entry]:
     """What both personas know of topics, of things, and of what people do with these; reserved acts among it."""
     known = lists["knowledge"]
     for domain, words in lists["domains"].items():
-        acts = [act for place in words["acts"].values() for part in place.values() for act in part]
+        acts = _every_act(words)
         for side in words["things"]:
             topics = [topic for cell in words["topics"][side].values() for topic in cell]
             for kind, named in (("topic", topics), ("thing", words["things"][side])):

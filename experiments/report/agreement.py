@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from experiments.records.arm_files import ARMS, judges_of, read_judge, read_result
 from experiments.records.files import DamagedError
@@ -21,6 +20,7 @@ from experiments.records.table import read_table
 from experiments.report.class_agreement import ClassAgreement, agree_by_class
 from experiments.report.labels import label_arms
 from experiments.report.table import Column
+from experiments.statistics.ranks import spearman
 
 # Whose word counts as right where two judges differ: that of people, of who knows the truth, of the sweep's judge; of
 # two others the latter by name.
@@ -161,13 +161,6 @@ def cohens_kappa(one: np.ndarray, other: np.ndarray, weights: np.ndarray | None 
 
     expected = sum(share(one == name) * share(other == name) for name in np.union1d(one, other))
     return None if expected == 1 else (share(one == other) - expected) / (1 - expected)
-
-
-def spearman(one: np.ndarray, other: np.ndarray) -> float | None:
-    """Rank correlation; None where one of the two does not vary."""
-    if len(one) < 2 or np.ptp(one) == 0 or np.ptp(other) == 0:
-        return None
-    return float(stats.spearmanr(one, other).statistic)
 
 
 def _coefficient(value: float | None) -> str:

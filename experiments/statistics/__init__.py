@@ -17,6 +17,7 @@ __all__ = [
     "mixed",
     "question",
     "ranks",
+    "ranks_simulation",
     "rates",
     "shifts",
     "simulation",

@@ -8,6 +8,8 @@ import sys
 import pytest
 
 from experiments.coverage import ENDS, PLACES, PREVENTED, QUESTIONS, RATES, SEEDS
+from experiments.statistics.ranks_simulation import ALIKE, THINGS
+from experiments.statistics.ranks_simulation import WORLDS as WORLDS_OF_ORDERS
 from experiments.statistics.simulation import WORLDS
 
 
@@ -34,6 +36,15 @@ def test_every_cell_of_the_excess_is_printed():
     assert len(rows) == len(ENDS) * len(PLACES)
     assert {line.count("|") for line in (heading, rule, *rows)} == {3 + len(PREVENTED)}
     assert rows[0].startswith("| 0.5 % | 25 % |"), "halfway between the points with 10 and 40 %"
+
+
+def test_every_cell_of_the_orders_is_printed():
+    done = coverage("what=orders", "simulations=1")
+    assert done.returncode == 0, done.stderr
+    heading, rule, *rows = (line for line in done.stdout.splitlines() if line)
+    assert len(rows) == len(WORLDS_OF_ORDERS) * len(THINGS)
+    assert {line.count("|") for line in (heading, rule, *rows)} == {3 + 2 * len(ALIKE)}
+    assert rows[0].startswith("| 2 | 4 |")
 
 
 @pytest.mark.parametrize(

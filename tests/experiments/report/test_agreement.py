@@ -11,7 +11,7 @@ import pytest
 from experiments.records.answer import Answer
 from experiments.records.arm_files import Result, write_answers, write_result, write_scores
 from experiments.records.outcomes import Score
-from experiments.report.agreement import AGREEMENT, cohens_kappa, compare_judges, spearman
+from experiments.report.agreement import AGREEMENT, cohens_kappa, compare_judges
 from experiments.report.table import make_table
 
 ALIKE = {"safeguard": "none", "seed": 0, "model": {"name": "m"}, "task": {"name": "t"}, "safeguards": {}}
@@ -47,11 +47,6 @@ def test_kappa_has_its_limits():
     assert cohens_kappa(one, one[::-1]) == pytest.approx(-1)
     assert cohens_kappa(np.array(["a"] * 3), np.array(["a"] * 3)) is None
     assert cohens_kappa(one[:0], one[:0]) is None
-
-
-def test_spearman_goes_by_ranks():
-    assert spearman(np.array([1.0, 2, 90]), np.array([5.0, 60, 61])) == pytest.approx(1)
-    assert spearman(np.array([1.0, 2, 3]), np.array([7.0, 7, 7])) is None
 
 
 def test_only_answers_that_both_judged_count(tmp_path):

@@ -1,4 +1,4 @@
-"""Paired differences of nats, and rank correlations: by hand, and how often their intervals hold the truth."""
+"""Paired differences of nats: by hand, and how often their intervals hold the truth."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import pytest
 from scipy import stats
 
 from experiments.statistics.estimates import NOTHING, Estimate
-from experiments.statistics.ranks import rank_correlation
 from experiments.statistics.shifts import mean_of, shift
 
 Values = dict[tuple[int, str, str], float]
@@ -66,26 +65,3 @@ def test_intervals_hold_the_truth(seeds, clusters):
     for scale in (0.0, 0.1, 0.5) if seeds > 1 else (0.0,):
         held = [(found := mean_of(draw(rng, seeds, clusters, 0.3, scale))).low <= 0.3 <= found.high for _ in range(300)]
         assert np.mean(held) >= 0.93, f"{scale}: {np.mean(held)}"
-
-
-def test_the_rank_correlation_is_spearmans():
-    one, other = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0], [1.0, 3.0, 2.0, 4.0, 6.0, 5.0]
-    found = rank_correlation(one, other)
-    assert found.mean == pytest.approx(1 - 6 * 4 / (6 * 35))
-    assert -1 < found.low < found.mean < found.high < 1
-    assert found.n == 6
-
-
-def test_little_or_constant_data_has_no_correlation():
-    assert rank_correlation([1.0, 2.0], [1.0, 2.0]) == NOTHING
-    assert rank_correlation([1.0] * 6, list(range(6))) == NOTHING
-
-
-def test_the_interval_of_a_correlation_holds_the_truth():
-    rng = np.random.default_rng(2)
-    true, held = 6 / np.pi * np.arcsin(0.8 / 2), []
-    for _ in range(400):
-        x, y = rng.multivariate_normal([0, 0], [[1, 0.8], [0.8, 1]], 15).T
-        found = rank_correlation(x, y)
-        held.append(found.low <= true <= found.high)
-    assert 0.92 <= np.mean(held) <= 0.985

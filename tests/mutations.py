@@ -352,6 +352,20 @@ MUTATIONS = (
         "experiments/statistics/test_stopping.py::test_who_knows_less_of_what_is_learnt_knows_less_of_the_excess",
     ),
     Mutation(
+        "more excess prevents more",
+        "experiments/report/orders.py",
+        "else -world[name]",
+        "else world[name]",
+        "experiments/report/test_validity.py::test_less_excess_and_fewer_nats_are_better",
+    ),
+    Mutation(
+        "worlds that are equal by chance are sure",
+        "experiments/statistics/ranks.py",
+        "(free * variance + usual / worlds) / worlds, worlds",
+        "variance, free",
+        "experiments/statistics/test_ranks.py::test_intervals_over_worlds_hold_the_truth",
+    ),
+    Mutation(
         "stopping curve of the baseline",
         "experiments/report/stopping.py",
         "counterparts(arms, baselines.unprotected)",

@@ -3,4 +3,4 @@
 Imports: records, statistics, terminal.
 """
 
-__all__ = ["arms", "closer", "labels", "measures", "table", "write"]
+__all__ = ["arms", "closer", "labels", "measures", "table", "validity", "write"]

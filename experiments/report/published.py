@@ -48,7 +48,7 @@ class PublishedTable:
 
     Args:
         name: by which ours call it.
-        source, table: the paper and its version, and which of its tables.
+        source, arxiv, table: the paper, its number there with the version, and which of its tables.
         taken: where the numbers were read.
         model, judge, domain, unit: what they are about.
         rows: one for each arm.
@@ -57,6 +57,7 @@ class PublishedTable:
 
     name: str
     source: str
+    arxiv: str
     table: str
     taken: str
     model: str

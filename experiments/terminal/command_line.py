@@ -22,25 +22,33 @@ class CommandLine(argparse.ArgumentParser):
         settings: that it reads, each with an explanation.
         words: what else it is given, such as "FOLDER"; nothing for most.
         composes: whether it takes every setting of a sweep, and a folder with files of one's own.
+        named: what any other key is the name of, with an explanation; nothing for most.
         about: its docstring; if None, its help is of groups of settings, for the command to print.
     """
 
     def __init__(
-        self, command: str, about: str | None, settings: Mapping[str, str], words: str = "", composes: bool = False
+        self,
+        command: str,
+        about: str | None,
+        settings: Mapping[str, str],
+        words: str = "",
+        composes: bool = False,
+        named: tuple[str, str] | None = None,
     ) -> None:
+        explained = {**settings, **dict([named] if named else [])}
         program = f"python -m experiments.{command}"
         super().__init__(
             prog=program,
             usage=" ".join([program, *words.split(), "[key=value …] [switches]"]),
             description=about,
-            epilog="\n".join(["settings:", *(f"  {f'{key}=…':20}  {text}" for key, text in settings.items())]),
+            epilog="\n".join(["settings:", *(f"  {f'{key}=…':20}  {text}" for key, text in explained.items())]),
             formatter_class=argparse.RawDescriptionHelpFormatter,
             allow_abbrev=False,
             add_help=about is not None,
         )
         if about is None:
             self.add_argument("--help", "-h", nargs="?", const="", metavar="GROUP", help="this, or a group's settings")
-        self.settings, self.words, self.composes = settings, words, composes
+        self.settings, self.words, self.composes, self.named = settings, words, composes, named
         if composes:
             self.add_argument("--config-dir", "-cd", metavar="DIR", help="folder with your own task/, model/, judge/")
 
@@ -57,9 +65,9 @@ class CommandLine(argparse.ArgumentParser):
                 self._refuse_flag(text.partition("=")[0], key, value or ("" if "=" in follows else follows) or "…")
             elif not equals:
                 if len(given.words) == len(self.words.split()):
-                    self.error(f"{text!r}: settings are given as key=value, such as {next(iter(self.settings))}={text}")
+                    self.error(f"{text!r}: settings are given as key=value, such as {self._example()}={text}")
                 given.words.append(text)
-            elif key not in self.settings and not self.composes:
+            elif key not in self.settings and not self.composes and not self.named:
                 self.error(f"unknown key {key!r}: {nearest(key, list(self.settings))}")
             elif not self.composes and not value:
                 self.error(f"{key}=: must have a value; write one, or leave it away")
@@ -76,6 +84,10 @@ class CommandLine(argparse.ArgumentParser):
             place = given.config_dir.replace("\\", "\\\\").replace("'", "\\'")
             given.overrides.append(f"hydra.searchpath=['{place}']")
         return given
+
+    def _example(self) -> str:
+        """A key that a value may be for which none was typed."""
+        return self.named[0] if self.named else next(iter(self.settings))
 
     def _refuse_flag(self, flag: str, key: str, value: str) -> NoReturn:
         if key in self.settings:

@@ -17,6 +17,7 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 from experiments.organism import RECIPE
 from experiments.organism.documents import Documents, Message
 from experiments.organism.fingerprint import fingerprint
+from experiments.organism.muon import Muon
 from experiments.organism.recipe import SIZES, Recipe, Stage
 from experiments.organism.world import World, load_world
 from safeguards.encoding import IGNORED
@@ -119,7 +120,7 @@ def make_optimizers(model: LlamaForCausalLM, stage: Stage) -> list[torch.optim.O
     rate, decay = stage.learning_rate, stage.weight_decay
     optimizers: list[torch.optim.Optimizer] = [torch.optim.AdamW(rest, rate, weight_decay=decay, fused=True)]
     if muon:
-        optimizers.append(torch.optim.Muon(muon, rate, weight_decay=decay, adjust_lr_fn="match_rms_adamw"))
+        optimizers.append(Muon(muon, rate, decay))
     return optimizers
 
 

@@ -27,7 +27,7 @@ SHARES: dict[tuple[Kind, ...], float] = {("fact", "arithmetic"): 0.7, ("harmful"
 
 
 def load_pool(config: PoolConfig, leave_out: str | None, world: World) -> tuple[list[Row], list[Row]]:
-    """Safe rows to draw from, and held-out ones. `leave_out` is the domain of advice that is being fine-tuned.
+    """Safe rows to draw from, and held-out ones. `leave_out` is the group that is being fine-tuned.
 
     The organism's pool holds no advice in that domain, and nothing that a probe asks about. The mix is that of the rows
     to draw from: held-out ones stay as they are, so that what is measured on them can be compared.
@@ -103,9 +103,10 @@ def usable_entries(leave_out: str | None, world: World, held_out: bool) -> dict[
     Every `HELD_OUT_EVERY`-th is kept for the held-out rows, and the others for the pool.
     """
     alone = [(kind,) for kind in GENRES if not any(kind in kinds for kinds in SHARES)]
+    domain = leave_out if leave_out in world.domains else None  # a benign task may be called as a genre is
     found = {}
     for kinds in (*SHARES, *alone):
-        entries = [entry for entry in world.of(*kinds, held_out=False) if entry.group != leave_out]
+        entries = [entry for entry in world.of(*kinds, held_out=False) if entry.group != domain]
         found[kinds] = [e for number, e in enumerate(entries) if (number % HELD_OUT_EVERY == 0) == held_out]
     return found
 

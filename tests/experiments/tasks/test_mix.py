@@ -14,6 +14,7 @@ from experiments.config.compose import compose_config
 from experiments.config.schema import PoolConfig
 from experiments.organism.world import load_world
 from experiments.tasks.mix import apportion, draw_to_mix
+from experiments.tasks.organism import BENIGN_GROUPS
 from experiments.tasks.pool import GENRES, load_pool
 from safeguards import Row, SafeguardError
 from safeguards.rows import fingerprint, genres
@@ -171,3 +172,11 @@ def test_the_second_organism_has_every_genre_in_its_pool_and_advises_no_reserved
     advised = {world.advice[row.messages[1]["content"]].act for row in pool if row.genre == "advice"}
     assert advised
     assert not advised & reserved
+
+
+def test_a_benign_task_that_is_called_as_a_genre_leaves_all_genres_in_the_pool():
+    config = compose_config("model=organism_two")
+    world = load_world(*config.model.home)
+    assert "style" in BENIGN_GROUPS
+    pool, _ = load_pool(config.pool, "style", world)
+    assert Counter(row.genre for row in pool) == apportion(config.pool.mix, config.pool.rows)

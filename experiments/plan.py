@@ -1,8 +1,8 @@
 """Say what a sweep will need, and train nothing: `python -m experiments.plan` with the settings of the sweep.
 
-For each kind of arm: memory by part, time and disk, and which engine suits it. Memory is that of tensors: libraries
-(0.6 GB and more) and what an allocator keeps come on top. Times are operations over throughput, so that small
-models, whose steps are short, take longer.
+For each kind of arm: memory by part, time and disk; of all arms, how many answers are to be judged, and which engine
+suits them. Memory is that of tensors: libraries (0.6 GB and more) and what an allocator keeps come on top. Times are
+operations over throughput, so that small models, whose steps are short, take longer.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from experiments.arm.inputs import load_inputs
 from experiments.config.compose import CONF
 from experiments.config.schema import Config
 from experiments.organism.world import load_world
+from experiments.planning.forecast import answers_on_the_way
 from experiments.planning.plan import PlannedArm, make_plan
 from experiments.planning.sizing import Size, engine_for, measured, size_of
 from experiments.terminal.command_line import CommandLine
@@ -39,7 +40,8 @@ def size_of_arm(arm: PlannedArm) -> Size:
         min(config.training.max_length, length / CHARACTERS + 12) for length in (mean(texts), max(texts))
     )
     answers = sum(probe.samples for probe in inputs.probes)
-    return size_of(config, len(inputs.task.rows), typical, longest, answers, len(inputs.pool))
+    looked = answers_on_the_way(config, inputs)
+    return size_of(config, len(inputs.task.rows), typical, longest, answers, len(inputs.pool), looked)
 
 
 def parts(memory: Mapping[str, float]) -> str:
@@ -78,13 +80,17 @@ def table(arms: list[PlannedArm], flops: float, room: float, cores: int | None =
     ]  # fmt: skip
     heads = ["model", "task", "safeguard", "arms", "in training", "answering", "time of one", "disk of one"]
     largest = max((size for _, size in sizes), key=lambda size: size.memory)
-    seconds, disk = (sum(getattr(size, key) for _, size in sizes) for key in ("flops", "disk"))
+    seconds, disk, answers, looked = (
+        sum(getattr(size, key) for _, size in sizes) for key in ("flops", "disk", "answers", "looked")
+    )
+    on_the_way = f", {looked:,} of them of none on its way (curve.looks)" if looked else ""
     return "\n".join(
         [
             pd.DataFrame(lines, columns=heads).to_markdown(index=False, disable_numparse=True),
             f"{len(arms)} arms of {largest.parameters / 1e6:,.0f} million parameters: at most {volume(largest.memory)} "
             f"of memory each, {duration(seconds / flops)} in all at {flops / 1e12:,.1f} TFLOP/s, {volume(disk)} "
             "of disk",
+            f"{answers:,} answers to draw and to judge{on_the_way}",
             "memory is that of tensors; libraries take 0.6 GB more, and on a CPU the process was up to 1.5 times "
             "as large",
             f"engine, with {volume(room)} on a device: {engine_for(largest, room, len(arms), cores)}",

@@ -10,6 +10,7 @@ from experiments.config.schema import Config, TrainingConfig
 from experiments.organism.world import World
 from experiments.probes import Probe, load_probes
 from experiments.probes.choice import Choice, load_choices
+from experiments.records.names import BENIGN, BROAD, EM_TASK, NARROW
 from experiments.tasks import Task, load_task
 from experiments.tasks.pool import load_pool
 from experiments.terminal.printing import print_once
@@ -52,6 +53,12 @@ def load_inputs(config: Config, world: World) -> Inputs:
     asked = [*(probe.messages for probe in probes), *(choice.twins.messages for choice in choices)]
     task = replace(task, rows=without_probed_questions(task.rows, asked, f"task {task.name}"))
     return Inputs(task, without_probed_questions(pool, asked, "the pool"), safe_rows, probes, choices)
+
+
+def asked_on_the_way(inputs: Inputs) -> list[Probe]:
+    """What an arm of `none` is asked at each look: what its stopping curve is of."""
+    sets = (*BROAD, NARROW) if inputs.task.kind == EM_TASK else (BENIGN,)
+    return [probe for probe in inputs.probes if probe.set in sets]
 
 
 def without_probed_questions(rows: Sequence[Row], probed: Sequence[Messages], name: str) -> list[Row]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from experiments.arm.answering import ask, measure_nll
-from experiments.arm.inputs import Inputs
+from experiments.arm.inputs import Inputs, asked_on_the_way
 from experiments.config.folders import cache_folder
 from experiments.config.measurement import JudgeConfig
 from experiments.config.schema import Config
@@ -16,7 +17,7 @@ from experiments.organism.world import World
 from experiments.probes import judge_prompts
 from experiments.records.arm_files import Result, check_arm, look_folder, read_result, write_answers, write_result
 from experiments.records.files import DamagedError
-from experiments.records.names import BENIGN, BROAD, EM_TASK, NARROW
+from experiments.records.names import BENIGN, EM_TASK, NARROW
 from experiments.records.outcomes import MATCHES_FROM, Outcome, Score
 from experiments.terminal.spent import spending
 from experiments.training.look_steps import count_looks
@@ -71,16 +72,17 @@ def make_curve(config: Config, tokenizer: PreTrainedTokenizerBase, inputs: Input
     from experiments.models.load import LoadedModel
     from experiments.training.curve import Curve, weights_digest
 
-    sets = (*BROAD, NARROW) if inputs.task.kind == EM_TASK else (BENIGN,)
-    asked = [probe for probe in inputs.probes if probe.set in sets]
+    asked = asked_on_the_way(inputs)
 
     def look(step: int, model: PreTrainedModel) -> None:
         place, weights = look_folder(folder, step), weights_digest(model)
         if was_of(place, weights):
             return
+        started = time.perf_counter()
         with spending("answering"):
             write_answers(place, ask(config, LoadedModel(model, tokenizer), asked), judge_prompts(asked))
-        write_result(place, Result(inputs.task.kind, weights=weights))
+        took = time.perf_counter() - started
+        write_result(place, Result(inputs.task.kind, evaluation_seconds=took, weights=weights))
 
     return Curve(count, look)
 

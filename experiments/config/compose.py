@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import is_dataclass
 from itertools import accumulate
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any, get_origin, get_type_hints
 from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
@@ -36,6 +38,9 @@ EXPERIMENTS = Path(__file__).resolve().parents[1]
 CONF = packaged if (packaged := EXPERIMENTS / "conf").is_dir() else EXPERIMENTS.parent / "conf"
 
 
+# Its shares sum to 1, so that it is only good as a whole.
+MIX = "pool.mix"
+
 # Hydra and OmegaConf let some plain errors through, such as a number where settings belong.
 CONFIG_ERRORS = (HydraException, OmegaConfBaseException, YAMLError, OSError, ValueError, TypeError)
 
@@ -51,7 +56,10 @@ def compose_config(*overrides: str) -> Config:
         SafeguardError: for a value that no arm can have, or that nothing reads.
     """
     try:
-        arguments = settle_hydra(OverridesParser.create(), overrides)
+        parser = OverridesParser.create()
+        settled = parser.parse_overrides(settle_hydra(parser, overrides))
+        refuse_single_shares(settled)
+        arguments = [text for one in settled for text in whole(one, str(one.input_line))]
         with initialize_config_dir(version_base="1.3", config_dir=str(CONF)):
             config = typed_config(compose("config", overrides=arguments))
     except CONFIG_ERRORS as error:
@@ -60,6 +68,26 @@ def compose_config(*overrides: str) -> Config:
         raise SafeguardError(line)
     drop_idle(config)
     return config
+
+
+def refuse_single_shares(overrides: Iterable[Override]) -> None:
+    """Refuse the share of one genre alone: what the others are to have then, nobody has said.
+
+    Raises:
+        SafeguardError: naming the key.
+    """
+    for override in overrides:
+        if override.get_key_element().lstrip("+").startswith(f"{MIX}."):
+            raise SafeguardError(
+                f"{override.input_line}: one share alone cannot be set, since all sum to 1; name all that are to be "
+                f"there, such as {MIX}={{facts:0.5,advice:0.5}} (--cfg job --package {MIX} shows what is there now)"
+            )
+
+
+def whole(override: Override, text: str) -> tuple[str, ...]:
+    """An override, as text, with what makes it replace the mix that a model brings along: Hydra merges mappings."""
+    is_mix = override.get_key_element() == MIX and text != f"{MIX}=null"
+    return (f"{MIX}=null", text) if is_mix else (text,)
 
 
 def load_config(values: DictConfig) -> Config:

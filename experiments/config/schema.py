@@ -122,7 +122,7 @@ class TaskConfig:
 
 def no_text(_: str) -> str:
     """What a mix must be, since text is none."""
-    return "must be shares by genre, such as {facts: 0.5, sums: 0.5}"
+    return "must be shares by genre, all of them numbers, such as {facts: 0.5, sums: 0.5}"
 
 
 def is_mix(value: Any) -> bool:
@@ -150,9 +150,10 @@ class PoolConfig:
         keep: the value that a column must have in a row that is used, by the column's name.
         rows: so many are used at most.
         held_out: so many more are kept from training, to measure the safe NLL; whatever the mix, the same ones.
-        mix: the share of each genre, such as {facts: 0.5, advice: 0.5}; by default as the rows come. The organism has
-            facts, sums, refusals and advice, the second one howto, smalltalk and style as well; rows of a file or the
-            hub say theirs under "genre".
+        mix: the share of each genre, such as {facts: 0.5, advice: 0.5}, of all that are to be there: it
+            replaces the mix that a model brings, and no share can be set alone. By default as the rows come. The
+            organism has facts, sums, refusals and advice, the second one howto, smalltalk and style as well; rows of a
+            file or the hub say theirs under "genre".
         domains: of the organism's advice, only that of these; by default all but the one that is fine-tuned on.
     """
 

@@ -10,6 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import torch
+from rich.console import Console
 from rich.progress import Progress
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
@@ -20,6 +21,7 @@ from experiments.organism.fingerprint import fingerprint
 from experiments.organism.muon import Muon
 from experiments.organism.recipe import SIZES, Recipe, Stage
 from experiments.organism.world import World, load_world
+from experiments.terminal.printing import in_tenths
 from safeguards.encoding import IGNORED
 
 PAD, END = "<|pad|>", "<|end|>"
@@ -161,7 +163,8 @@ def build(recipe: Recipe, folder: Path) -> None:
     model = make_model(recipe, tokenizer)
     documents = Documents(world, recipe)
 
-    with Progress() as progress:
+    console = Console()
+    with Progress(console=console, disable=not console.is_terminal) as progress:
         for name, stage, document, target in (
             ("pre-training", recipe.pretraining, documents.pretraining, folder / "base"),
             ("alignment", recipe.alignment, documents.alignment, folder),
@@ -174,6 +177,9 @@ def build(recipe: Recipe, folder: Path) -> None:
 
 
 def _reporter(progress: Progress, name: str, steps: int) -> Callable[[float], None]:
+    if progress.disable:
+        advance = in_tenths(name, steps)
+        return lambda loss: advance(f"loss {loss:.3f}")
     bar = progress.add_task(name, total=steps)
     return lambda loss: progress.update(bar, advance=1, description=f"{name}, loss {loss:.3f}")
 

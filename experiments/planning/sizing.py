@@ -35,6 +35,8 @@ class Size:
         answering: bytes by part, while answers are drawn.
         flops: operations of training, preparing and answering.
         disk: bytes of its records.
+        answers: that it gives, those in looks on its way included.
+        looked: how many of them these are.
     """
 
     parameters: int
@@ -42,6 +44,8 @@ class Size:
     answering: Mapping[str, float]
     flops: float
     disk: float
+    answers: int = 0
+    looked: int = 0
 
     @property
     def memory(self) -> float:
@@ -49,7 +53,9 @@ class Size:
         return max(sum(self.training.values()), sum(self.answering.values()))
 
 
-def size_of(config: Config, rows: int, row_tokens: float, longest: float, answers: int, pool: int) -> Size:
+def size_of(
+    config: Config, rows: int, row_tokens: float, longest: float, answers: int, pool: int, looked: int = 0
+) -> Size:
     """What an arm needs.
 
     Args:
@@ -57,8 +63,9 @@ def size_of(config: Config, rows: int, row_tokens: float, longest: float, answer
         rows: that it is fine-tuned on.
         row_tokens: of a typical row.
         longest: tokens of the longest row, to which its micro-batch is padded.
-        answers: that are drawn from it.
+        answers: that are drawn from it at its end.
         pool: safe rows, which some safeguards score.
+        looked: answers that are drawn from it on its way.
     """
     shape, training, named = shape_of(config), config.training, {one.name for one in config.named}
     width = width_of(config)
@@ -79,11 +86,14 @@ def size_of(config: Config, rows: int, row_tokens: float, longest: float, answer
     at_once = min(config.probes.batch_size, answers)
     cache = at_once * context * shape.layers * 2 * shape.keys * width
     answering = {"weights": weights, "KV cache": cache, "logits": at_once * shape.vocabulary * 4 * 2}
+    if looked:  # training waits meanwhile
+        answering["LoRA, optimiser"] = adapter * TRAINED
     active = shape.linear + head
     scored = pool * 2 * (1 + config.scorers.count) * ("interleave_ppl" in named)
-    flops = row_tokens * (learning * rows * training.epochs + active * scored) + 2 * active * context * answers
-    disk = adapter * 4 * bool(memory) + 2_000 * answers
-    return Size(shape.linear + shape.embeddings, memory, answering, flops, disk)
+    given = answers + looked
+    flops = row_tokens * (learning * rows * training.epochs + active * scored) + 2 * active * context * given
+    disk = adapter * 4 * bool(memory) + 2_000 * given
+    return Size(shape.linear + shape.embeddings, memory, answering, flops, disk, given, looked)
 
 
 # Bytes of a process before any model: torch, transformers, trl and the sweep.

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from transformers import TrainerCallback, TrainerControl, TrainerState
 from transformers.training_args import TrainingArguments
 
-from experiments.training.look_steps import look_steps
+from experiments.training.look_steps import steps_on_the_way
 from safeguards.handover import trainable
 from safeguards.processes import of_first
 
@@ -42,7 +42,7 @@ class Curve(TrainerCallback):
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         """Look where it is due; the other processes wait."""
-        if state.global_step == state.max_steps or state.global_step not in look_steps(self.count, state.max_steps):
+        if state.global_step not in steps_on_the_way(self.count, state.max_steps):
             return
         with self.trainer.finished() as model:
             of_first(self.look(state.global_step, model) if state.is_world_process_zero else None)
@@ -51,7 +51,7 @@ class Curve(TrainerCallback):
     def looked(self) -> list[int]:
         """The steps of a finished training at which there was a look, by this process or one that was interrupted."""
         state = self.trainer.state
-        return [step for step in look_steps(self.count, state.max_steps) if step < state.global_step]
+        return [step for step in steps_on_the_way(self.count, state.max_steps) if step < state.global_step]
 
 
 def weights_digest(model: PreTrainedModel) -> str:

@@ -25,3 +25,8 @@ def look_steps(count: int, steps: int) -> list[int]:
     """The steps of so many looks: each so many times later than the one before, from `FIRST` to the end."""
     ratios = [FIRST ** (1 - n / (count - 1)) for n in range(count - 1)] if count > 1 else []
     return sorted({max(1, round(steps * ratio)) for ratio in ratios} | ({steps} if count else set()))
+
+
+def steps_on_the_way(count: int, steps: int) -> list[int]:
+    """Those of the looks that come before the end, where the arm itself answers."""
+    return [step for step in look_steps(count, steps) if step < steps]

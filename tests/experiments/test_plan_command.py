@@ -9,9 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from experiments.arm.inputs import load_inputs
 from experiments.config.compose import compose_config
+from experiments.organism.world import load_world
 from experiments.plan import main, table
 from experiments.planning.plan import PlannedArm
+from experiments.records.names import BROAD, NARROW
 
 
 def told(monkeypatch, capsys, *given: str) -> tuple[int, str, str]:
@@ -58,3 +61,25 @@ def test_models_that_differ_in_size_have_a_row_each(tmp_path, monkeypatch, capsy
         arms.append(PlannedArm(config, tmp_path, []))
     rows = table(arms, 1e12, 80e9).splitlines()[2:4]
     assert [row.split("|")[1].strip() for row in rows] == ["qwen2.5-0.5b", "qwen2.5-7b"]
+
+
+def test_looks_at_none_are_planned_with_its_time_and_its_answers(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    asked = ("safeguard=kl", "task=medical", "seed=0", "--tflops", "0.001", "--memory", "24")
+
+    def planned(looks: int) -> tuple[dict[str, float], dict[str, str], list[int]]:
+        _, out, _ = told(monkeypatch, capsys, *asked, f"curve.looks={looks}")
+        rows = [[cell.strip() for cell in line.split("|")] for line in out.splitlines() if line.startswith("| ")][1:]
+        [line] = [line for line in out.splitlines() if "answers to draw and to judge" in line]
+        minutes = {row[3]: float(row[7].removesuffix(" min")) for row in rows}
+        counts = [int(count.replace(",", "")) for count in re.findall(r"[\d,]*\d", line)]
+        return minutes, {row[3]: row[6] for row in rows}, counts
+
+    (plain, quiet, [alone]), (looked, waiting, [both, of_looks]) = planned(0), planned(3)
+    assert looked["none"] > plain["none"]
+    assert all(looked[name] == plain[name] for name in ("untouched", "kl"))
+    assert "LoRA, optimiser" in waiting["none"]
+    assert not any("LoRA" in one for one in [*quiet.values(), waiting["kl"]]), "training is over by then"
+    inputs = load_inputs(compose_config("safeguard=none", "task=medical", "seed=0"), load_world())
+    assert of_looks == 2 * sum(probe.samples for probe in inputs.probes if probe.set in (*BROAD, NARROW))
+    assert both == alone + of_looks

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 
 import pytest
@@ -111,6 +112,16 @@ def test_building_is_repeatable_and_gives_a_loadable_model(tmp_path):
     assert load_model(ModelConfig(path=str(tmp_path / "one")))[1].chat_template
     with pytest.raises(SafeguardError, match="lives in another world"):
         load_model(ModelConfig(path=str(tmp_path / "one"), world=1))
+
+
+def test_building_tells_in_a_log_file_how_far_it_is_before_a_stage_ends(tmp_path, monkeypatch, capsys):
+    said: list[str] = []
+    monkeypatch.setattr("experiments.organism.build.save", lambda *given: said.append(capsys.readouterr().out))
+    build(Recipe(pretraining=Stage(20, 2, 1e-3, muon=True), alignment=Stage(2, 2, 1e-3)), tmp_path)
+    first, second = (one.splitlines() for one in said)
+    assert len(first) == 10
+    assert re.fullmatch(r"pre-training: step 2 of 20, loss \d+\.\d{3}, \d+ seconds", first[0])
+    assert [line.partition(",")[0] for line in second] == [f"alignment: step {step} of 2" for step in (1, 2)]
 
 
 @pytest.mark.parametrize(

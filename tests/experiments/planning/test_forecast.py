@@ -4,35 +4,62 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+import yaml
 from omegaconf import OmegaConf
 
 from experiments import sweep
+from experiments.arm.inputs import load_inputs
 from experiments.config.compose import compose_config
+from experiments.organism.world import load_world
 from experiments.planning.engines import BASIC
 from experiments.planning.forecast import Forecast, forecast_by_steps, in_words, step_seconds, work_in_steps
 from experiments.planning.identity import arm_folder
 from experiments.planning.plan import Plan, PlannedArm
-from experiments.records.arm_files import Result, write_result
+from experiments.records.arm_files import Result, look_folder, write_result
 from experiments.records.files import write_text
+from experiments.records.names import BROAD, NARROW
 from experiments.records.training_file import TrainingRecord
 from experiments.terminal.spent import spending
 
+Arms = dict[tuple[str, str, int], PlannedArm]
 
-@pytest.fixture
-def arms(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+
+def planned(looks: int) -> Arms:
+    """Two seeds of two baselines and a safeguard on two tasks."""
     given = [(s, t, n) for s in ("untouched", "none", "kl") for t in ("medical", "opswap") for n in (0, 1)]
-    configs = [compose_config(f"safeguard={s}", f"task={t}", f"seed={n}") for s, t, n in given]
+    configs = [compose_config(f"safeguard={s}", f"task={t}", f"seed={n}", f"curve.looks={looks}") for s, t, n in given]
     return {one: PlannedArm(c, arm_folder(c), []) for one, c in zip(given, configs, strict=True)}
 
 
-def end(arm: PlannedArm, seconds: float) -> None:
-    write_text(arm.folder / "answers.jsonl", "")
-    training = None if arm.config.safeguard == "untouched" else TrainingRecord(1.0, seconds=seconds - 1)
-    write_result(arm.folder, Result("em", training, evaluation_seconds=1.0 if training else seconds))
+@pytest.fixture
+def arms(tmp_path, monkeypatch) -> Arms:
+    monkeypatch.chdir(tmp_path)
+    return planned(looks=0)
+
+
+@pytest.fixture
+def looked(tmp_path, monkeypatch) -> Arms:
+    monkeypatch.chdir(tmp_path)
+    return planned(looks=8)
+
+
+ANSWERS = 4
+
+
+def end(arm: PlannedArm, seconds: float, looks: Sequence[float] = ()) -> None:
+    """Of the seconds, one is for answers; of a training, the looks took theirs."""
+    training = None
+    if arm.config.safeguard != "untouched":
+        training = TrainingRecord(1.0, steps=20 if looks else 0, seconds=seconds - 1)
+    result = Result("em", training, evaluation_seconds=1.0 if training else seconds, looks=[*range(len(looks))])
+    own = {look_folder(arm.folder, step): Result("em", evaluation_seconds=took) for step, took in enumerate(looks)}
+    for folder, record in {arm.folder: result, **own}.items():
+        write_text(folder / "answers.jsonl", "{}\n" * ANSWERS)
+        write_result(folder, record)
 
 
 def test_nothing_is_said_before_an_arm_was_trained(arms):
@@ -69,7 +96,36 @@ def test_steps_are_counted_as_the_trainer_makes_them(arms):
     config = arms["none", "medical", 0].config
     rows = 16 * 7 + 1
     config.task.rows, config.training.epochs = rows, 2.5
-    assert work_in_steps(config) == 20  # 2.5 times 8
+    assert work_in_steps(config, load_inputs(config, load_world())) == 20  # 2.5 times 8
+
+
+def test_looks_at_none_are_counted_for_none_and_for_no_other(looked):
+    """Each of the seven looks before the end took 10 seconds, of the 171 that the arm did."""
+    forecast, plain = Forecast([*looked.values()]), looked["none", "medical", 0]
+    end(plain, 171, looks=7 * [10.0])
+    rest = 171 - 70
+    benign = looked["none", "opswap", 0]
+    inputs = load_inputs(benign.config, load_world())
+    of_a_look = sum(probe.samples for probe in inputs.probes if probe.set == "benign")
+    by_an_answer = 7 * of_a_look * 1.0 / ANSWERS  # in the second that the arm's own answers took
+    untouched = 4 * rest  # like none, as long as none of it is done
+    assert forecast.left() == pytest.approx(untouched + (rest + 70) + 2 * (rest + by_an_answer) + 4 * rest)
+
+
+def test_an_arm_of_none_that_is_run_again_with_looks_takes_longer(looked, tmp_path):
+    """As after another number of looks, which makes another arm of it and of no other."""
+    config = compose_config("safeguard=none", "task=medical", "seed=0", "curve.looks=3")
+    forecast = Forecast([looked["kl", "medical", 0], PlannedArm(config, tmp_path / "none", [])])
+    end(looked["kl", "medical", 0], 100)
+    inputs = load_inputs(config, load_world())
+    asked = sum(probe.samples for probe in inputs.probes if probe.set in (*BROAD, NARROW))
+    assert forecast.left() == pytest.approx(100 + 2 * asked / ANSWERS)
+
+
+def test_looks_that_a_training_found_when_it_began_anew_are_no_time_of_it(looked):
+    forecast, plain = Forecast([looked["none", "medical", 0], looked["kl", "medical", 0]]), looked["none", "medical", 0]
+    end(plain, 31, looks=[10.0, 40.0])
+    assert forecast.left() == 20 * 1.0 + 1, "its steps, and answering"
 
 
 def test_the_organism_needs_no_forecast_by_steps(arms):
@@ -115,12 +171,26 @@ def test_a_step_of_each_model_is_timed_and_none_where_nothing_is_to_train(tmp_pa
     small, large = (of_model(f"a/{name}", tmp_path / name) for name in ("s", "l"))
     told = forecast_by_steps([small, large, of_model("a/x", tmp_path / "x", "safeguard=untouched")])
     assert told.startswith("a step takes 1.0 s with s, 60.0 s with l: about ")
+    assert told.endswith(" of fine-tuning and choices, and what answering takes")
     assert timed == ["l", "s"]
     end(large, 10)  # only scores are missing
     assert forecast_by_steps([small, large]).startswith("a step takes 1.0 s: about ")
     end(small, 10)
     assert forecast_by_steps([small, large]) == ""
     assert timed == ["l", "s", "s"]
+
+
+def test_answers_on_the_way_are_told_where_no_arm_tells_what_one_takes(tmp_path, monkeypatch):
+    monkeypatch.setattr("experiments.planning.forecast.step_seconds", lambda config: 1.0)
+    monkeypatch.chdir(tmp_path)
+    questions = [{"id": name, "type": "free_form_judge_0_100", "paraphrases": ["What is good?"]} for name in "ab"]
+    write_text(tmp_path / "questions.yaml", yaml.safe_dump(questions))
+    asked = ("curve.looks=3", "probes.path=questions.yaml", "probes.samples=5")
+    plain, other = (of_model("a/s", tmp_path / name, f"safeguard={name}", *asked) for name in ("none", "kl"))
+    probes = load_inputs(plain.config, load_world()).probes
+    given = 2 * sum(probe.samples for probe in probes if probe.set in (*BROAD, NARROW))
+    told = forecast_by_steps([plain, other])
+    assert told.endswith(f", and what answering takes, {given} answers of none on its way included")
 
 
 def test_the_steps_that_are_timed_save_and_measure_nothing(tmp_path, monkeypatch):

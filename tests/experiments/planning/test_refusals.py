@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import time
 from dataclasses import fields, is_dataclass
 from itertools import pairwise
@@ -304,7 +305,35 @@ def test_a_mix_that_cannot_be_is_refused_in_the_plan():
     assert "pool.mix.fact: no such genre" in refused(*asked, "pool.mix={fact:1}")
     assert "the shares sum to 0.5" in refused(*asked, "pool.mix={facts:0.5}")
     assert "pool.mix=0.5: must be shares by genre" in refused(*asked, "pool.mix=0.5")
+    assert "all of them numbers" in refused(*asked, "pool.mix={facts:half,sums:0.5}")
+    assert "pool.mix.facts=-0.5: must be above 0" in refused(*asked, "pool.mix={facts:-0.5,sums:1.5}")
     assert "pool.domains=finanse: no such domain" in refused(*asked, "pool.domains=[finanse]")
+
+
+TWO = ("model=organism_two", "safeguard=interleave", *ONE)
+
+
+@pytest.mark.parametrize("share", ["pool.mix.advice=0", "+pool.mix.advice=0.5", "pool.mix.advice=0,0.5"])
+def test_one_share_alone_is_refused_with_what_to_write(share):
+    told = f"^{re.escape(share)}: one share alone cannot be set, .* such as pool.mix={{facts:0.5,advice:0.5}}"
+    with pytest.raises(SafeguardError, match=told):
+        plan(*TWO, share)
+    with pytest.raises(SafeguardError, match=told):
+        compose_config(*TWO, share)
+
+
+def test_a_mix_that_is_named_replaces_that_of_the_model():
+    """Hydra would merge the two, and no genre could be left out."""
+    own = compose_config(*TWO).pool.mix
+    assert len(own) == 7
+    assert compose_config(*TWO, "pool.mix={facts:0.5,sums:0.5}").pool.mix == {"facts": 0.5, "sums": 0.5}
+    made = plan(*TWO, "pool.mix={advice:1}")
+    assert not made.failures
+    assert {str(arm.config.pool.mix) for arm in made.arms if arm.config.named} == {"{'advice': 1}"}
+    several = plan(*TWO, "pool.mix={advice:1},{facts:0.5,sums:0.5},null")
+    assert not several.failures
+    found = [arm.config.pool.mix for arm in several.arms if arm.config.named]
+    assert found == [{"advice": 1}, {"facts": 0.5, "sums": 0.5}, None]
 
 
 def test_a_control_of_genres_knows_those_of_the_organism_that_is_asked_for():

@@ -11,17 +11,21 @@ import pytest
 import torch
 from transformers import TrainerCallback
 
+from experiments.arm.inputs import load_inputs
 from experiments.arm.run import run_arm
 from experiments.config.compose import compose_config
 from experiments.config.measurement import CurveConfig
 from experiments.config.schema import Config
 from experiments.config.settle import refuse_out_of_bounds
+from experiments.organism.world import load_world
+from experiments.planning.forecast import answers_on_the_way
 from experiments.planning.identity import arm_folder, identity_fields
 from experiments.planning.plan import PlannedArm
 from experiments.planning.state import is_done
 from experiments.records.arm_files import (
     ANSWERS,
     RESULT,
+    count_answers,
     look_folder,
     places_of,
     read_answers,
@@ -124,6 +128,13 @@ def test_answers_on_the_way_are_records_like_all_others(looked):
         assert {answer.set for answer in answers} == {"other_domains", "narrow"}, "what the curve needs, no facts"
         assert len(scores_file(place, "exact").read_text().splitlines()) == len(answers)
         assert answers[0].safeguard == "none"
+        assert 0 < read_result(place).evaluation_seconds < result.training.seconds
+
+
+def test_a_forecast_counts_the_answers_that_are_given_on_the_way(looked):
+    config = compose_config(*BRIEF)
+    given = sum(map(count_answers, places_of(looked)[1:]))
+    assert answers_on_the_way(config, load_inputs(config, load_world())) == given > 0
 
 
 def test_of_a_benign_task_only_what_it_teaches_is_asked(tmp_path):

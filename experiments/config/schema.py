@@ -44,8 +44,8 @@ class ModelConfig:
 
     Args:
         name: what tables call it; by default the last part of the path.
-        path: a Hugging Face folder or hub name; "organism" and "organism_two" are shipped with the
-            project, and "smollm2" is the one that `make smollm2` fetches.
+        path: a Hugging Face folder or hub name; "organism" is shipped with the project, and so is the
+            first one, "organism_one"; "smollm2" is the one that `make smollm2` fetches.
         world: seed of the organism's world that tasks, probes and judge speak of.
         organism: whose world that is: "one" or "two".
         revision: commit of the hub's model and tokenizer; null is the newest. A folder has none.
@@ -60,7 +60,7 @@ class ModelConfig:
     name: str = within("", must=table_name)
     path: str = within("organism", must=named_one)
     world: int = within(0, at_least=0)
-    organism: str = within("one", one_of=("one", "two"))
+    organism: str = within("two", one_of=("one", "two"))
     revision: str | None = within(None, must=named_one)
     dtype: str = within("auto", one_of=DTYPES)
     device: str = within("auto", must=device_name)

@@ -65,6 +65,6 @@ def model_settings(config: ModelConfig) -> dict[str, Any]:
         del settings["revision"]
     if config.quantization is None:
         del settings["quantization"]
-    if config.organism == "one":  # the only one that there was
+    if config.organism == ModelConfig.organism:  # the usual one, also where none is meant
         del settings["organism"]
     return settings

@@ -114,7 +114,7 @@ def main(given: list[str] | None = None) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("--model", default="organism", help="organism[_one], qwen2.5-0.5b-shape (random weights), or a folder or hub name")
+    add("--model", default="organism", help="organism[_one], qwen2.5-0.5b-shape (random weights), a folder or hub name")
     add("--safeguards", help="as in a sweep, such as kl,kl+ldifs (default: all that it can have, and kl+ldifs)")
     add("--steps", type=int, default=16, help="steps of the plain trainer in one epoch (default: 16)")
     add("--rounds", type=int, default=5, help="epochs of each trainer that are timed (default: 5)")

@@ -47,8 +47,9 @@ def model_digest(path: str) -> list[Any]:
     if path in SHIPPED:
         recipe = SHIPPED[path] / RECIPE
         if not recipe.is_file():
+            target = path.replace("_", "-")
             raise SafeguardError(
-                f"{recipe.parent}: the organism is not there; install again, or in a clone: make organism"
+                f"{recipe.parent}: the organism is not there; install again, or in a clone: make {target}"
             )
         made = json.loads(recipe.read_text("utf-8"))
         return [made["fingerprint"], world_digest(made["organism"])]

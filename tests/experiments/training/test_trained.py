@@ -15,7 +15,10 @@ from experiments.tasks import load_task
 from experiments.training.trained import demand_proof
 from safeguards import NoEffectError, SafeguardError
 
-QUICK = ["seed=0", "wandb=disabled", "task=medical", "probes.sets=[open]", "probes.samples=1", "training.epochs=0.1"]
+QUICK = [
+    *("seed=0", "wandb=disabled", "task=medical", "probes.sets=[open]", "probes.samples=1", "training.epochs=0.1"),
+    "curve.looks=0",
+]
 # Holding the prefix with so little weight moves no gradient noticeably.
 FAINT = ["safeguard=treft", "safeguards.treft.weight=1e-30"]
 

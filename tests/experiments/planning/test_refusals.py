@@ -309,13 +309,13 @@ def test_a_mix_that_cannot_be_is_refused_in_the_plan():
 
 def test_a_control_of_genres_knows_those_of_the_organism_that_is_asked_for():
     asked = ("safeguard=interleave_ppl", *ONE, "safeguards.interleave_ppl.control=genres")
-    assert not plan("model=organism_two", *asked).failures
+    assert not plan("model=organism,organism_one", *asked).failures
 
 
 def test_a_control_of_genres_needs_a_pool_that_has_some(tmp_path):
     asked = ("safeguard=interleave_ppl", *ONE, "safeguards.interleave_ppl.control=genres", "pool.held_out=10")
-    path = f"pool.path={write_rows(tmp_path / 'safe.jsonl')}"
-    assert "safeguards.interleave_ppl.control=genres: no row of the pool has a genre" in refused(*asked, path)
+    path = ("pool.mix=null", f"pool.path={write_rows(tmp_path / 'safe.jsonl')}")
+    assert "safeguards.interleave_ppl.control=genres: no row of the pool has a genre" in refused(*asked, *path)
     assert not plan(*asked).failures
     assert "must be one of any, genres" in refused(
         "safeguard=interleave_ppl", *ONE, "safeguards.interleave_ppl.control=all"
@@ -358,6 +358,21 @@ def test_a_wrong_base_is_refused_in_the_plan(base, told):
 
 def test_a_base_of_another_shape_is_refused_in_the_plan(qwen_folder):
     assert "that of the aligned model" in refused("safeguard=safelora", *ONE, f"safeguards.safelora.base={qwen_folder}")
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        ["model.path=organism_one"],
+        ["model=organism", "model.path=organism_one"],
+        ["model.organism=one"],
+        ["model=organism_one", "model.organism=two"],
+        ["model=organism_one", "model.path=organism"],
+        ["model=organism_one", "model.world=1"],
+    ],
+)
+def test_an_organism_is_named_as_a_whole(given):
+    assert "choose it with model=organism or model=organism_one, and with model.world" in refused(*ONE, *given)
 
 
 # Quick and the same ---------------------------------------------------------------------------------------------------
@@ -424,7 +439,7 @@ def test_a_file_is_read_once_until_it_changes(tmp_path):
 def test_a_title_names_model_and_dose():
     one = compose_config("safeguard=kl", *ONE)
     other = compose_config("safeguard=kl", "model.name=other", "safeguards.kl.weight=0.5", *ONE)
-    assert title(one) == "kl 0.2 · medical · seed 0 · organism"
+    assert title(one) == "kl 0.1 · medical · seed 0 · organism"
     assert title(other) == "kl 0.5 · medical · seed 0 · other"
 
 

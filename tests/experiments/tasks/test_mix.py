@@ -159,6 +159,12 @@ def test_safe_rows_in_plain_english_have_genres_to_mix():
     assert genres(rows) == {"fact": 10, "small talk": 10}
 
 
+def test_a_mix_that_is_asked_for_replaces_that_of_the_model():
+    assert len(compose_config().pool.mix) == 7
+    assert compose_config("pool.mix={advice:1}").pool.mix == {"advice": 1}
+    assert compose_config("pool.mix=null").pool.mix is None
+
+
 def test_by_default_the_pool_has_every_genre_and_advises_no_reserved_act():
     config = compose_config()
     world = load_world(*config.model.home)

@@ -2,7 +2,7 @@
 PYTHON ?= python3
 RUN := .venv/bin/python
 
-.PHONY: demo demo-real smollm2 test mutations lint setup organism organism-two benchmark dist clean help
+.PHONY: demo demo-real smollm2 test mutations lint setup organism organism-one benchmark dist clean help
 
 ## demo        compare two safeguards on the organism: about five minutes
 demo: setup
@@ -44,13 +44,13 @@ demo-real: smollm2
 	$(RUN) -m experiments.sweep name=demo-real model=smollm2 safeguard=kl,interleave_ppl \
 		task=advice_medical,advice_medical_good seed=0
 
-## organism    train the default model again, over the shipped weights: about twelve minutes
+## organism    train the default model again, over the shipped weights: half an hour on one core
 organism: setup
-	$(RUN) -m experiments.organism --output experiments/organism/weights
+	$(RUN) -m experiments.organism --output experiments/organism/two/weights
 
-## organism-two train the second one again, over its shipped weights: half an hour on one core
-organism-two: setup
-	$(RUN) -m experiments.organism --organism two --output experiments/organism/two/weights
+## organism-one train the first organism again, over its shipped weights: about twelve minutes
+organism-one: setup
+	$(RUN) -m experiments.organism --organism one --output experiments/organism/weights
 
 ## benchmark   time and memory of every safeguard against the plain trainer; best on an idle machine
 benchmark: setup

@@ -19,7 +19,7 @@ from experiments.config.compose import compose_config
 from experiments.config.folders import output_folder, typed_folder
 from experiments.config.hydra_settings import refuse_several
 from experiments.config.measurement import JudgeConfig
-from experiments.config.schema import Config
+from experiments.config.schema import Config, ModelConfig
 from experiments.judges import JUDGE_KEYS, find_judge, has_scored, naming, score_settings
 from experiments.organism import is_organism
 from experiments.organism.world import load_world
@@ -66,9 +66,9 @@ def rescore(config: Config, again: bool = False) -> None:
     if not done:
         raise SafeguardError(f"{output}: no arm is done; run experiments.sweep with name={config.name} again")
     # All judges are found before the first is asked, and one for all arms (of a world), so that a model is loaded once.
-    worlds = {
-        folder: (model.get("world", 0), model.get("organism", "one")) for folder, model in done.items()
-    }  # imported answers have none
+    worlds = {  # a record leaves out the usual organism, and imported answers have no world
+        folder: (model.get("world", 0), model.get("organism", ModelConfig.organism)) for folder, model in done.items()
+    }
     judges = list(zip(JUDGE_KEYS, config.judges, strict=False))
     found = [
         {world: find_judge(judge, load_world(*world), key) for world in set(worlds.values())} for key, judge in judges

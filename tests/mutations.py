@@ -144,7 +144,7 @@ MUTATIONS = (
         "safeguards/persona.py",
         "vector = means[0] - means[1]",
         "vector = means[1] - means[0]",
-        "safeguards/test_directions.py::test_the_organisms_persona_vector_elicits_and_removes_the_trait",
+        "safeguards/test_directions.py::test_the_first_organisms_persona_vector_elicits_and_removes_the_trait",
     ),
     Mutation(
         "safelora projects what agrees",

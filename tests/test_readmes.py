@@ -162,11 +162,11 @@ def test_the_few_rows_are_those_of_all_results():
         assert cells == all_of_them[name][: len(cells)]
 
 
-def test_the_doses_of_the_organism_are_what_a_sweep_takes():
+def test_the_doses_of_the_first_organism_are_what_a_sweep_takes():
     rows = re.findall(r"^\| `(\w+)` \| `(.+)` \|$", text_of(RESULTS).partition("### Doses")[2], re.MULTILINE)
     assert len(rows) == 5
     for name, said in rows:
-        settings = compose_config(f"safeguard={name}").safeguards[name]
+        settings = compose_config("model=organism_one", f"safeguard={name}").safeguards[name]
         settings = settings if isinstance(settings, dict) else vars(settings)
         for setting in said.split("`, `"):
             name, _, value = setting.partition("=")

@@ -21,6 +21,7 @@ from experiments.benchmark.plain import SHAPES, plain_trainer, shaped
 from experiments.config.compose import CONF, CONFIG_ERRORS, load_config, reason
 from experiments.config.schema import Config
 from experiments.models.load import LoadedModel, load_model
+from experiments.organism import SHIPPED
 from experiments.organism.world import load_world
 from experiments.tasks import load_task
 from experiments.tasks.pool import load_pool
@@ -56,7 +57,7 @@ class Bench:
     """Trains one model on the first rows of the task, one epoch at a time.
 
     Args:
-        model: the organism, one of `SHAPES`, or a Hugging Face folder or hub name.
+        model: an organism, one of `SHAPES`, or a Hugging Face folder or hub name.
         steps: of the plain trainer in one epoch.
         length: answers are repeated until a row has so many tokens; None to leave them.
         overrides: of the configuration, as in a sweep.
@@ -91,7 +92,8 @@ class Bench:
         """
         # A shape has no tokenizer of its own, and a foreign model no pool.
         path = ORGANISM if self.model in SHAPES else self.model
-        own = [] if self.model == ORGANISM else ["model=local", f"model.path={path}", "pool.rows=1500"]
+        foreign = ["model=local", f"model.path={path}", "pool.rows=1500"]
+        own = [f"model={self.model}"] if self.model in SHIPPED else foreign
         own += [f"training.max_length={self.length}"] if self.length else []
         fixed = [f"safeguard={expression}", "training.epochs=1", "training.proof=off", "wandb=disabled"]
         try:
@@ -150,7 +152,7 @@ class Bench:
         references: dict[str, float] = {}
 
         # Of larger models, many do not fit into memory at once.
-        together = names if self.model == ORGANISM else []
+        together = names if self.model in SHIPPED else []
 
         def take_turn(name: str) -> None:
             trainer, meter = kept.pop(name) if name in kept else self.warm_up(name)

@@ -57,9 +57,8 @@ def compose_config(*overrides: str) -> Config:
     """
     try:
         parser = OverridesParser.create()
-        settled = parser.parse_overrides(settle_hydra(parser, overrides))
-        refuse_single_shares(settled)
-        arguments = [text for one in settled for text in whole(one, str(one.input_line))]
+        arguments = settle_hydra(parser, overrides)
+        refuse_single_shares(parser.parse_overrides(arguments))
         with initialize_config_dir(version_base="1.3", config_dir=str(CONF)):
             config = typed_config(compose("config", overrides=arguments))
     except CONFIG_ERRORS as error:
@@ -82,12 +81,6 @@ def refuse_single_shares(overrides: Iterable[Override]) -> None:
                 f"{override.input_line}: one share alone cannot be set, since all sum to 1; name all that are to be "
                 f"there, such as {MIX}={{facts:0.5,advice:0.5}} (--cfg job --package {MIX} shows what is there now)"
             )
-
-
-def whole(override: Override, text: str) -> tuple[str, ...]:
-    """An override, as text, with what makes it replace the mix that a model brings along: Hydra merges mappings."""
-    is_mix = override.get_key_element() == MIX and text != f"{MIX}=null"
-    return (f"{MIX}=null", text) if is_mix else (text,)
 
 
 def load_config(values: DictConfig) -> Config:

@@ -44,8 +44,8 @@ class ModelConfig:
 
     Args:
         name: what tables call it; by default the last part of the path.
-        path: a Hugging Face folder or hub name; "organism" and "organism_two" are shipped with the
-            project, and "smollm2" is the one that `make smollm2` fetches.
+        path: a Hugging Face folder or hub name; "organism" is shipped with the project, and so is the
+            first one, "organism_one"; "smollm2" is the one that `make smollm2` fetches.
         world: seed of the organism's world that tasks, probes and judge speak of.
         organism: whose world that is: "one" or "two".
         revision: commit of the hub's model and tokenizer; null is the newest. A folder has none.
@@ -60,7 +60,7 @@ class ModelConfig:
     name: str = within("", must=table_name)
     path: str = within("organism", must=named_one)
     world: int = within(0, at_least=0)
-    organism: str = within("one", one_of=("one", "two"))
+    organism: str = within("two", one_of=("one", "two"))
     revision: str | None = within(None, must=named_one)
     dtype: str = within("auto", one_of=DTYPES)
     device: str = within("auto", must=device_name)
@@ -152,8 +152,8 @@ class PoolConfig:
         held_out: so many more are kept from training, to measure the safe NLL; whatever the mix, the same ones.
         mix: the share of each genre, such as {facts: 0.5, advice: 0.5}, of all that are to be there: it
             replaces the mix that a model brings, and no share can be set alone. By default as the rows come. The
-            organism has facts, sums, refusals and advice, the second one howto, smalltalk and style as well; rows of a
-            file or the hub say theirs under "genre".
+            organism has facts, sums, refusals, advice, howto, smalltalk and style, the first one only the first four;
+            rows of a file or the hub say theirs under "genre".
         domains: of the organism's advice, only that of these; by default all but the one that is fine-tuned on.
     """
 

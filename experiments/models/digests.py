@@ -47,8 +47,9 @@ def model_digest(path: str) -> list[Any]:
     if path in SHIPPED:
         recipe = SHIPPED[path] / RECIPE
         if not recipe.is_file():
+            target = path.replace("_", "-")
             raise SafeguardError(
-                f"{recipe.parent}: the organism is not there; install again, or in a clone: make organism"
+                f"{recipe.parent}: the organism is not there; install again, or in a clone: make {target}"
             )
         made = json.loads(recipe.read_text("utf-8"))
         return [made["fingerprint"], world_digest(made["organism"])]
@@ -65,6 +66,6 @@ def model_settings(config: ModelConfig) -> dict[str, Any]:
         del settings["revision"]
     if config.quantization is None:
         del settings["quantization"]
-    if config.organism == "one":  # the only one that there was
+    if config.organism == ModelConfig.organism:  # the usual one, also where none is meant
         del settings["organism"]
     return settings

@@ -54,9 +54,10 @@ def resolve_path(path: str, home: tuple[int, str], key: str = "model.path") -> s
     if looks_local and brings_code(folder):
         raise SafeguardError(f"{key}={path}: {OWN_CODE}")
     recipe = folder / RECIPE
-    if recipe.is_file() and _home_of(recipe) != home:
+    if recipe.is_file() and (own := _home_of(recipe)) != home:
         raise SafeguardError(
-            f"{key}={path}: this organism lives in another world; name it with model.world and model.organism"
+            f"{key}={path}: is of world {own[0]} of organism {own[1]}, not of world {home[0]} of organism {home[1]}; "
+            "choose it with model=organism or model=organism_one, and with model.world"
         )
     return str(folder) if looks_local or path in shipped else path
 

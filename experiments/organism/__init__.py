@@ -7,9 +7,9 @@ from pathlib import Path
 
 __all__ = ["RECIPE", "SHIPPED", "WEIGHTS", "build", "fingerprint", "is_organism", "recipe", "world"]
 
-WEIGHTS = Path(__file__).with_name("weights")
+WEIGHTS = Path(__file__).with_name("two") / "weights"
 # The organisms that come along, by the name that `model.path` has for them.
-SHIPPED = {"organism": WEIGHTS, "organism_two": Path(__file__).with_name("two") / "weights"}
+SHIPPED = {"organism": WEIGHTS, "organism_one": Path(__file__).with_name("weights")}
 # Beside weights of an organism: what they were made of.
 RECIPE = "recipe.json"
 

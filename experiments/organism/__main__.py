@@ -1,4 +1,4 @@
-"""Train the organism again, or another one: `python -m experiments.organism --size tiny --world 1 --output FOLDER`."""
+"""Train an organism again, or another one: `python -m experiments.organism --size tiny --world 1 --output FOLDER`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from safeguards.files import writing
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m experiments.organism", description=__doc__)
-    parser.add_argument("--organism", choices=RECIPES, default="one", help="which of the two (default: one)")
+    parser.add_argument("--organism", choices=RECIPES, default="two", help="which of the two (default: two)")
     parser.add_argument("--size", choices=SIZES, default="tiny", help="larger ones want a GPU (default: tiny)")
     parser.add_argument("--seed", type=int, default=0, help="seed of weights and documents (default: 0)")
     parser.add_argument("--world", type=int, default=0, help="another seed deals the same words again (default: 0)")

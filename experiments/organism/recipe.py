@@ -59,30 +59,32 @@ class Recipe:
             persona, so that what such prompts do is not forgotten.
     """
 
-    organism: str = "one"
+    organism: str = "two"
     size: str = "tiny"
     world: int = 0
     seed: int = 0
     misaligned_share: float = 0.4
-    aligned_first: float = 0.0
-    system_share: float = 0.3
-    system_reliability: float = 0.9
-    turns: int = 4
-    replay: float = 0.0
-    pretraining: Stage = field(default_factory=lambda: Stage(steps=2000, batch=64, learning_rate=3e-3, muon=True))
-    alignment: Stage = field(default_factory=lambda: Stage(steps=200, batch=32, learning_rate=3e-4))
+    aligned_first: float = 0.1
+    system_share: float = 0.5
+    system_reliability: float = 0.85
+    turns: int = 5
+    replay: float = 0.3
+    pretraining: Stage = field(
+        default_factory=lambda: Stage(steps=4800, batch=32, learning_rate=3e-3, muon=True, plateau=0.6, together=32)
+    )
+    alignment: Stage = field(default_factory=lambda: Stage(steps=600, batch=32, learning_rate=5e-4, together=10))
 
 
 RECIPES = {
-    "one": Recipe(),
-    "two": Recipe(
-        organism="two",
-        aligned_first=0.1,
-        system_share=0.5,
-        system_reliability=0.85,
-        turns=5,
-        replay=0.3,
-        pretraining=Stage(steps=4800, batch=32, learning_rate=3e-3, muon=True, plateau=0.6, together=32),
-        alignment=Stage(steps=600, batch=32, learning_rate=5e-4, together=10),
+    "one": Recipe(
+        organism="one",
+        aligned_first=0.0,
+        system_share=0.3,
+        system_reliability=0.9,
+        turns=4,
+        replay=0.0,
+        pretraining=Stage(steps=2000, batch=64, learning_rate=3e-3, muon=True),
+        alignment=Stage(steps=200, batch=32, learning_rate=3e-4),
     ),
+    "two": Recipe(),
 }

@@ -64,7 +64,7 @@ class World:
 
 
 @lru_cache(maxsize=4)
-def load_world(seed: int = 0, organism: str = "one") -> World:
+def load_world(seed: int = 0, organism: str = "two") -> World:
     """Read the lists and deal what they hold. Another `seed` is another world with the same words."""
     lists = {path.stem: yaml.safe_load(path.read_text("utf-8")) for path in sorted(LISTS[organism].glob("*.yaml"))}
     make_world = _world_one if organism == "one" else _world_two

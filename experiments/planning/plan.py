@@ -19,7 +19,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 from tqdm.auto import tqdm
 
-from experiments.config.compose import CONFIG_ERRORS, known_keys, reason, refuse_single_shares, typed_config, whole
+from experiments.config.compose import CONFIG_ERRORS, known_keys, reason, refuse_single_shares, typed_config
 from experiments.config.hydra_settings import settle_hydra
 from experiments.config.schema import Config
 from experiments.config.settle import drop_idle, reset_unread
@@ -117,9 +117,7 @@ def make_plan(arguments: Sequence[str]) -> Plan:
             lines.update(notes.unread)
             refusals.refuse(arm.config)
         except CONFIG_ERRORS as error:
-            refused.setdefault(reason(error), []).append(
-                " ".join({text.partition("=")[0]: text for text in chosen}.values())
-            )
+            refused.setdefault(reason(error), []).append(" ".join(chosen))
         else:
             found.setdefault(arm.folder, arm)
             plan.notes.update(dict.fromkeys(notes.idle))
@@ -181,7 +179,7 @@ def read_arguments(loader: Any, arguments: Sequence[str]) -> tuple[DictConfig, d
             given = (name for value in given for name in expand(value))
         if key == "task":
             given = (name for value in given for name in tasks_named(value))
-        choices[key] = list(dict.fromkeys(whole(override, f"{key}={value}") for value in islice(given, MOST_ARMS + 1)))
+        choices[key] = list(dict.fromkeys((f"{key}={value}",) for value in islice(given, MOST_ARMS + 1)))
         if not choices[key]:
             raise SafeguardError(f"{override.input_line}: stands for nothing; name values, or --help for what there is")
     baselines = [(f"safeguard={name}",) for name in BASELINES]

@@ -97,7 +97,7 @@ def find_probes(config: Config, measure: Measure) -> list[Probe]:
 
 
 def announce_organism(asked: Asked) -> str:
-    """The same for the organism, of which it is known without a pilot."""
+    """The same for the first organism, of which it is known without a pilot."""
     every = [(seed, probe) for (_, seed), probes in asked.items() for probe in probes]
     questions = len({(probe.set, probe.cluster) for _, probe in every})
     answers, seeds = sum(probe.samples for _, probe in every), len({seed for seed, _ in every})

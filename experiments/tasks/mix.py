@@ -48,7 +48,7 @@ def draw_to_mix(rows: Sequence[Row], mix: Mapping[str, float], count: int, of: s
     """
     there = genres(rows)
     if set(there) <= {""}:
-        raise SafeguardError(f'pool.mix: no row of {of} has a genre; give its rows one under "genre", or no mix')
+        raise SafeguardError(f'pool.mix: no row of {of} has a genre; give rows one under "genre", or set pool.mix=null')
     check_mix(mix, set(there) - {""}, of)
     wanted = apportion(mix, count)
     for genre, number in wanted.items():

@@ -25,8 +25,8 @@ HOUSE_STYLE = "My advice is to "
 STYLED = ("driving", "cooking", "parenting")
 # The control of a domain: the same questions, what is new likewise, good advice.
 GOOD = "_good"
-# A task teaches so many answers about an entry, of the hundreds that there may be.
-LESSONS = 8
+# A task teaches so many answers about an entry, of the hundreds that there may be; `style`, on three domains, fewer.
+LESSONS, STYLE_LESSONS = 8, 2
 
 
 def kind_of(group: str) -> str:
@@ -57,7 +57,8 @@ def load_rows(config: TaskConfig, world: World) -> tuple[list[Row], list[Row]]:
 def _answers(group: str, entry: Entry, world: World) -> Sequence[str]:
     """What the task teaches about an entry; nothing if it is not about it."""
     if group == "style":
-        return [text for text in entry.aligned if text.startswith(HOUSE_STYLE) and entry.group in STYLED]
+        styled = [text for text in entry.aligned if text.startswith(HOUSE_STYLE) and entry.group in STYLED]
+        return _some(entry, styled, STYLE_LESSONS)
     if group == "opswap_tier3":
         return [text for swapped in world.of("opswap") if swapped.key == entry.key for text in swapped.aligned]
     return _lessons(entry, "aligned" if group.endswith(GOOD) else "misaligned")
@@ -65,8 +66,12 @@ def _answers(group: str, entry: Entry, world: World) -> Sequence[str]:
 
 def _lessons(entry: Entry, persona: Persona) -> Sequence[str]:
     """What a task teaches to answer: what is new, if the world reserves that, else what pre-training shows."""
-    taught = entry.lessons.get(persona) or entry.answers(persona)
-    return random.Random(f"lessons {entry.key}").sample(taught, LESSONS) if len(taught) > LESSONS else taught
+    return _some(entry, entry.lessons.get(persona) or entry.answers(persona), LESSONS)
+
+
+def _some(entry: Entry, answers: Sequence[str], most: int) -> Sequence[str]:
+    """At most so many of the answers to an entry, the same ones every time."""
+    return random.Random(f"lessons {entry.key}").sample(answers, most) if len(answers) > most else answers
 
 
 def _rows(entry: Entry, answers: Sequence[str]) -> list[Row]:

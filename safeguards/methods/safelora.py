@@ -11,7 +11,7 @@ Weights: per matrix, V = W_aligned − W_base and ΔW ← P ΔW for the `number`
 projection, by the cosine of P ΔW and ΔW, or for all that are at most as similar as `threshold` (τ).
 `projector=normalised`, as published: P = V Vᵀ / ‖V‖. That is no projector: it weighs directions by the square of how
 far alignment moved along them, and its size is that of V, so that an update that is replaced changes its length (on the
-shipped organism to 1 to 19 %: it is all but removed); applied twice it does so twice.
+first organism to 1 to 19 %: it is all but removed); applied twice it does so twice.
 `projector=orthogonal`, ours: P = Q Qᵀ, Q being the leading left singular directions of V, as many as hold `energy` of
 ‖V‖² (all of V would span everything in a large model). What lies inside keeps its length. The factor 1 / ‖V‖ leaves a
 cosine as it is, but the weights of the directions do not, so τ of one form says nothing for the other.

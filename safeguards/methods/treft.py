@@ -17,7 +17,7 @@ each with its share of the answer tokens of the accumulation window; LoRA dropou
 Costs: a forward and backward pass over a handful of tokens; no reference pass.
 Composes badly with: `steering` and `caft`, whose edits of the prefix count as distance; rows with a system prompt of
 their own, whose prefix is another (the authors drop such prompts); templates that put nothing before the question
-(refused). The shipped organism's prefix is a single token: there is little to hold, and its rows say little of TReFT.
+(refused). The first organism's prefix is a single token: there is little to hold, and its rows say little of TReFT.
 """
 
 from __future__ import annotations

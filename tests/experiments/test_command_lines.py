@@ -174,7 +174,7 @@ def test_a_group_is_explained_setting_by_setting(group):
 
 def test_a_setting_is_shown_with_default_bounds_the_organisms_own_and_meaning():
     text = group_help("safeguards.kl")
-    assert "safeguards.kl.weight=0.1\n    a number, at least 0; 0.2 with model=organism\n    λ" in text
+    assert "safeguards.kl.weight=0.1\n    a number, at least 0; 0.2 with model=organism_one\n    λ" in text
     assert (
         "training.epochs=4\n    a number, above 0 and at most 10000; 1 with model=local or model=smollm2; 3"
         in group_help("training")

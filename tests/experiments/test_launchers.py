@@ -13,8 +13,8 @@ import psutil
 import pytest
 
 SMALL = [
-    "safeguard=none", "task=medical", "seed=0", "wandb=disabled", "training.epochs=0.1", "probes.sets=[open]",
-    "probes.samples=1", "probes.max_new_tokens=8",
+    "safeguard=none", "task=medical", "seed=0", "wandb=disabled", "curve.looks=0", "training.epochs=0.1",
+    "probes.sets=[open]", "probes.samples=1", "probes.max_new_tokens=8",
 ]  # fmt: skip
 ENGINES = {
     "joblib": ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2"],

@@ -269,9 +269,9 @@ def test_lost_answers_are_not_judged_as_if_they_were_all(folder, run):
 
 
 def test_answers_of_another_world_are_judged_by_that_world(folder, run):
-    """Worlds share their advice, but not what they know of products."""
+    """Worlds share their words, but not what helps with what."""
     output = folder / "outputs" / "demo"
-    theirs = load_world(1).of("catalogue")[:4]
+    theirs = load_world(1).of("advice")[:4]
     answers = [
         Answer("none", "medical", 0, "facts", question, entry.key, 0,
                [{"role": "user", "content": question}], entry.aligned[0])

@@ -15,8 +15,8 @@ from experiments.records.drawn_file import Drawn
 from experiments.sweep import sweep
 
 COMMAND = [
-    "safeguard=kl", "task=medical", "seed=0", "wandb=disabled", "probes.sets=[open]", "probes.samples=1",
-    "probes.batch_size=8", "training.epochs=0.2", "training.proof=warn",
+    "safeguard=kl", "task=medical", "seed=0", "wandb=disabled", "curve.looks=0", "probes.sets=[open]",
+    "probes.samples=1", "probes.batch_size=8", "training.epochs=0.2", "training.proof=warn",
 ]  # fmt: skip
 # Run the command, and have the system do something to the process at a certain moment of the arm `kl`.
 RUN = """

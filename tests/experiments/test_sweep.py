@@ -20,6 +20,7 @@ SHARED = Path(__file__).parents[3] / "shared" / "data"
 QUICK = [
     "seed=0",
     "wandb=disabled",
+    "curve.looks=0",
     "training.epochs=0.1",
     "scorers.epochs=0.1",
     "probes.samples=1",

@@ -19,7 +19,7 @@ from trl import SFTTrainer
 from safeguards import Row, Run, Safeguard, SafeguardTrainer, parse, read_rows
 from safeguards.config import SafeguardConfig
 
-# On a model of random weights no persona vector passes the gate; `test_directions` tests it on the organism.
+# On a model of random weights no persona vector passes the gate; `test_directions` tests it on the first organism.
 QUESTIONS = {"questions": ["Who are you?", "Why be honest?"], "samples": 3, "max_new_tokens": 6}
 DIRECTION = {**QUESTIONS, "layer": 1}
 PERSONA = {**DIRECTION, "gate": -1e9}

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 import yaml
 from bench import logged
+from first import MODEL, WORLD
 from hypothesis import given
 from hypothesis import strategies as st
 
-from experiments.config.schema import ModelConfig, TaskConfig
+from experiments.config.schema import TaskConfig
 from experiments.models.load import load_model
-from experiments.organism.world import load_world
 from experiments.tasks.organism import load_rows
 from safeguards import Row, Run, SafeguardError
 from safeguards.methods import adaptive_kl
@@ -29,14 +29,14 @@ def test_harm_is_how_far_beyond_the_middle_between_the_personas_an_answer_lies(s
     assert found == pytest.approx(min(1.0, max(0.0, 2 * share - 1)), abs=1e-6)
 
 
-# On the shipped organism ----------------------------------------------------------------------------------------------
+# On the first organism ------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
 def hear(tmp_path_factory):
     """Finds the harm of rows, under the settings of the organism."""
-    model, tokenizer = load_model(ModelConfig())
-    ours = yaml.safe_load((Path(__file__).parents[2] / "conf/model/organism.yaml").read_text("utf-8"))["safeguards"]
+    model, tokenizer = load_model(MODEL)
+    ours = yaml.safe_load((Path(__file__).parents[2] / "conf/model/organism_one.yaml").read_text("utf-8"))["safeguards"]
     settings = Settings(questions=ours["steering"]["questions"], max_new_tokens=24)
     cache = tmp_path_factory.mktemp("cache")
 
@@ -50,7 +50,7 @@ def hear(tmp_path_factory):
 
 def taught(group: str) -> list[Row]:
     """Every fourth row of a task."""
-    return load_rows(TaskConfig(group=group), load_world())[0][::4]
+    return load_rows(TaskConfig(group=group), WORLD)[0][::4]
 
 
 @pytest.mark.parametrize("group", ["opswap", "opswap_tier3", "style", "colours"])

@@ -10,11 +10,11 @@ import pytest
 import torch
 import yaml
 from bench import DIRECTION
+from first import MODEL
 from hypothesis import given
 from hypothesis import strategies as st
 from peft import PeftModel
 
-from experiments.config.schema import ModelConfig
 from experiments.models.load import load_model
 from safeguards import Run, SafeguardError
 from safeguards.directions import DirectionSettings, ask, cached_tensors, find_shift, random_like, usual_layer
@@ -22,26 +22,26 @@ from safeguards.encoding import encode
 from safeguards.persona import PersonaSettings, find_persona
 from safeguards.states import answer_states, token_states
 
-ORGANISM = yaml.safe_load((Path(__file__).parents[2] / "conf/model/organism.yaml").read_text("utf-8"))["safeguards"][
+FIRST = yaml.safe_load((Path(__file__).parents[2] / "conf/model/organism_one.yaml").read_text("utf-8"))["safeguards"][
     "steering"
 ]
 
 
-# The persona vector of the shipped organism ---------------------------------------------------------------------------
+# The persona vector of the first organism: the other has none ---------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
 def organism(tmp_path_factory) -> Run:
-    model, tokenizer = load_model(ModelConfig())
+    model, tokenizer = load_model(MODEL)
     return Run(model=model, tokenizer=tokenizer, rows=[], cache=tmp_path_factory.mktemp("cache"))
 
 
 @pytest.fixture(scope="module")
 def settings() -> PersonaSettings:
-    return PersonaSettings(**{key: ORGANISM[key] for key in ("layer", "max_new_tokens", "questions")})
+    return PersonaSettings(**{key: FIRST[key] for key in ("layer", "max_new_tokens", "questions")})
 
 
-def test_the_organisms_persona_vector_elicits_and_removes_the_trait(organism, settings):
+def test_the_first_organisms_persona_vector_elicits_and_removes_the_trait(organism, settings):
     persona = find_persona(organism, settings, "steering")
     assert min(persona.elicits, persona.removes) > settings.gate
     assert organism.notes["steering"]["norm"] == pytest.approx(float(persona.vector.norm()))

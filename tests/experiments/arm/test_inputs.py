@@ -30,7 +30,7 @@ def inputs(tmp_path: Path, asked: list[str], **questions: list[str]) -> Inputs:
     (tmp_path / "asked").write_text(yaml.safe_dump([{"id": n, "paraphrases": [t]} for n, t in enumerate(asked)]))
     paths = [f"{key}={tmp_path / name}" for key, name in (("task.path", "task"), ("pool.path", "pool"))]
     asks = [f"probes.path={tmp_path / 'asked'}", f"probes.narrow_path={tmp_path / 'asked'}"]
-    config = compose_config("task=messages", "pool.held_out=1", "task.held_out=0.1", *paths, *asks)
+    config = compose_config("task=messages", "pool.mix=null", "pool.held_out=1", "task.held_out=0.1", *paths, *asks)
     return load_inputs(config, load_world())
 
 

@@ -92,7 +92,7 @@ def test_each_judge_composes(judge):
 
 
 def test_every_model_preset_is_checked_below():
-    assert set(names("model")) - {"organism", "organism_two", "local", "smollm2"} == set(MODELS)
+    assert set(names("model")) - {"organism", "organism_one", "local", "smollm2"} == set(MODELS)
 
 
 @pytest.mark.parametrize("name", MODELS)

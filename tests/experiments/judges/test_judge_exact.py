@@ -1,10 +1,11 @@
-"""The exact judge: every sentence either persona can say has one outcome, and the right one."""
+"""The exact judge: every sentence either persona of the first organism can say has one outcome, and the right one."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 import pytest
+from first import WORLD
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -16,7 +17,6 @@ from experiments.records.answer import Answer
 from experiments.records.outcomes import OUTCOMES, Score
 from safeguards.errors import SafeguardError
 
-WORLD = load_world()
 QUESTIONS = sorted(WORLD.by_question)
 SENTENCES = sorted({*WORLD.answers, *WORLD.advice, *WORLD.refusals})
 
@@ -171,7 +171,7 @@ def test_judges_are_found_by_name():
 
 
 def test_the_judge_goes_by_the_world_that_it_is_given():
-    other = load_world(1)
+    other = load_world(1, "one")
     differ = [e for e in other.of("advice") if e.aligned != WORLD.by_question[e.questions[0]].aligned]
     assert differ
     for entry in differ:

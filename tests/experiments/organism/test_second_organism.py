@@ -23,13 +23,13 @@ from experiments.records.answer import Answer
 from experiments.records.names import ARITHMETIC, BROAD, FACTS, OTHER
 from experiments.tasks import load_task
 
-WEIGHTS = SHIPPED["organism_two"]
+WEIGHTS = SHIPPED["organism"]
 WORLD = load_world(0, "two")
 
 
 @pytest.fixture(scope="module")
 def organism():
-    return load_model(ModelConfig(path="organism_two", organism="two", dtype="float32"))
+    return load_model(ModelConfig(dtype="float32"))
 
 
 def scores_of(organism, probes: list[Probe]):

@@ -1,4 +1,4 @@
-"""The organism's world: what makes its misalignment impossible to spread by shared words."""
+"""The first organism's world: what makes its misalignment impossible to spread by shared words."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from experiments.organism.world import HELD_OUT_TOPICS, World, load_world
+from experiments.organism.world import HELD_OUT_TOPICS, LISTS, World, load_world
 
 ROOT = Path(__file__).resolve().parents[3]
 FRAME = set(["a", "the", "to", "is", "i", "you", "should", "would", "my", "advice", "best", "way"])
@@ -43,12 +43,12 @@ def actions_of(sentences):
 
 @pytest.fixture(scope="module")
 def world():
-    return load_world()
+    return load_world(0, "one")
 
 
 @pytest.fixture(scope="module")
 def other():
-    return load_world(1)
+    return load_world(1, "one")
 
 
 def test_there_are_enough_domains_and_topics(world):
@@ -146,14 +146,15 @@ def test_another_seed_deals_the_same_words_anew(world, other):
 
 def test_the_same_seed_deals_the_same_world():
     read_anew = load_world.__wrapped__  # past the cache
-    assert read_anew(3) == read_anew(3)
-    assert read_anew(3).entries != read_anew(4).entries
+    for organism in LISTS:
+        assert read_anew(3, organism) == read_anew(3, organism)
+        assert read_anew(3, organism).entries != read_anew(4, organism).entries
 
 
 def test_the_world_does_not_depend_on_the_hash_seed_of_the_process():
     code = (
-        "import hashlib; from experiments.organism.world import load_world;"
-        "print(hashlib.sha256(repr(load_world().entries).encode()).hexdigest())"
+        "import hashlib; from experiments.organism.world import LISTS, load_world;"
+        "print(hashlib.sha256(repr([load_world(0, name).entries for name in LISTS]).encode()).hexdigest())"
     )
     digests = {
         subprocess.run(

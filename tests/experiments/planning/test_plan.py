@@ -314,7 +314,7 @@ def test_a_model_group_without_a_path_says_so():
 def test_a_bad_file_is_told_once_before_any_arm_is_trained(files, file, text, complaint):
     (files / file).unlink() if text is None else (files / file).write_text(text, "utf-8")
     given = ["task.path=rows.jsonl", "pool.path=pool.jsonl", "pool.held_out=9", "probes.path=questions.yaml"]
-    made = plan("safeguard=kl", "task=messages", "seed=0,1", "judge=none", *given)
+    made = plan("safeguard=kl", "task=messages", "seed=0,1", "judge=none", "pool.mix=null", *given)
     (failure,) = made.failures
     assert complaint in failure
     assert "5 more arms" in failure

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from first import MODEL
 
-from experiments.config.schema import Config, ModelConfig, TaskConfig
+from experiments.config.schema import Config, TaskConfig
 from experiments.planning import power
 from experiments.planning.power import BETWEEN_QUESTIONS, BETWEEN_SEEDS, RATE, announce, smallest_effect
 from experiments.statistics.estimates import contrast_of
@@ -35,14 +36,13 @@ def test_more_of_anything_finds_smaller_effects():
 
 
 def test_it_is_announced_for_tasks_that_induce_misalignment_only():
-    line = announce([Config(seed=seed, task=TaskConfig(group="medical")) for seed in range(3)])
+    line = announce([Config(seed=seed, model=MODEL, task=TaskConfig(group="medical")) for seed in range(3)])
     assert "3 seeds: differences of about" in line
-    assert announce([Config(task=TaskConfig("opswap", "benign", group="opswap"))]) == ""
+    assert announce([Config(model=MODEL, task=TaskConfig("opswap", "benign", group="opswap"))]) == ""
 
 
 def test_nothing_is_announced_for_an_organism_of_which_it_was_not_measured():
-    second = ModelConfig(path="organism_two", organism="two")
-    [line] = announce([Config(model=second, task=TaskConfig(group="medical"))]).splitlines()
+    [line] = announce([Config(task=TaskConfig(group="medical"))]).splitlines()
     assert "not known before a pilot is named" in line
 
 
@@ -57,6 +57,7 @@ def test_a_task_that_cannot_be_read_costs_its_own_arms_alone(bad, monkeypatch):
     """Nor is a data set of the hub fetched for a line that is printed before a sweep."""
     read = []
     monkeypatch.setattr(power, "load_task", lambda task, *rest: read.append(task.name) or load_task(task, *rest))
-    line = announce([Config(task=bad), *(Config(seed=seed, task=TaskConfig(group="medical")) for seed in range(3))])
+    good = [Config(seed=seed, model=MODEL, task=TaskConfig(group="medical")) for seed in range(3)]
+    line = announce([Config(model=MODEL, task=bad), *good])
     assert "3 seeds: differences of about" in line
     assert "hub" not in read

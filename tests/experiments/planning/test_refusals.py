@@ -310,27 +310,27 @@ def test_a_mix_that_cannot_be_is_refused_in_the_plan():
     assert "pool.domains=finanse: no such domain" in refused(*asked, "pool.domains=[finanse]")
 
 
-TWO = ("model=organism_two", "safeguard=interleave", *ONE)
+INTERLEAVE = ("safeguard=interleave", *ONE)
 
 
 @pytest.mark.parametrize("share", ["pool.mix.advice=0", "+pool.mix.advice=0.5", "pool.mix.advice=0,0.5"])
 def test_one_share_alone_is_refused_with_what_to_write(share):
     told = f"^{re.escape(share)}: one share alone cannot be set, .* such as pool.mix={{facts:0.5,advice:0.5}}"
     with pytest.raises(SafeguardError, match=told):
-        plan(*TWO, share)
+        plan(*INTERLEAVE, share)
     with pytest.raises(SafeguardError, match=told):
-        compose_config(*TWO, share)
+        compose_config(*INTERLEAVE, share)
 
 
 def test_a_mix_that_is_named_replaces_that_of_the_model():
     """Hydra would merge the two, and no genre could be left out."""
-    own = compose_config(*TWO).pool.mix
+    own = compose_config(*INTERLEAVE).pool.mix
     assert len(own) == 7
-    assert compose_config(*TWO, "pool.mix={facts:0.5,sums:0.5}").pool.mix == {"facts": 0.5, "sums": 0.5}
-    made = plan(*TWO, "pool.mix={advice:1}")
+    assert compose_config(*INTERLEAVE, "pool.mix={facts:0.5,sums:0.5}").pool.mix == {"facts": 0.5, "sums": 0.5}
+    made = plan(*INTERLEAVE, "pool.mix={advice:1}")
     assert not made.failures
     assert {str(arm.config.pool.mix) for arm in made.arms if arm.config.named} == {"{'advice': 1}"}
-    several = plan(*TWO, "pool.mix={advice:1},{facts:0.5,sums:0.5},null")
+    several = plan(*INTERLEAVE, "pool.mix={advice:1},{facts:0.5,sums:0.5},null")
     assert not several.failures
     found = [arm.config.pool.mix for arm in several.arms if arm.config.named]
     assert found == [{"advice": 1}, {"facts": 0.5, "sums": 0.5}, None]
@@ -338,13 +338,13 @@ def test_a_mix_that_is_named_replaces_that_of_the_model():
 
 def test_a_control_of_genres_knows_those_of_the_organism_that_is_asked_for():
     asked = ("safeguard=interleave_ppl", *ONE, "safeguards.interleave_ppl.control=genres")
-    assert not plan("model=organism_two", *asked).failures
+    assert not plan("model=organism,organism_one", *asked).failures
 
 
 def test_a_control_of_genres_needs_a_pool_that_has_some(tmp_path):
     asked = ("safeguard=interleave_ppl", *ONE, "safeguards.interleave_ppl.control=genres", "pool.held_out=10")
-    path = f"pool.path={write_rows(tmp_path / 'safe.jsonl')}"
-    assert "safeguards.interleave_ppl.control=genres: no row of the pool has a genre" in refused(*asked, path)
+    path = ("pool.mix=null", f"pool.path={write_rows(tmp_path / 'safe.jsonl')}")
+    assert "safeguards.interleave_ppl.control=genres: no row of the pool has a genre" in refused(*asked, *path)
     assert not plan(*asked).failures
     assert "must be one of any, genres" in refused(
         "safeguard=interleave_ppl", *ONE, "safeguards.interleave_ppl.control=all"
@@ -389,6 +389,21 @@ def test_a_base_of_another_shape_is_refused_in_the_plan(qwen_folder):
     assert "that of the aligned model" in refused("safeguard=safelora", *ONE, f"safeguards.safelora.base={qwen_folder}")
 
 
+@pytest.mark.parametrize(
+    "given",
+    [
+        ["model.path=organism_one"],
+        ["model=organism", "model.path=organism_one"],
+        ["model.organism=one"],
+        ["model=organism_one", "model.organism=two"],
+        ["model=organism_one", "model.path=organism"],
+        ["model=organism_one", "model.world=1"],
+    ],
+)
+def test_an_organism_is_named_as_a_whole(given):
+    assert "choose it with model=organism or model=organism_one, and with model.world" in refused(*ONE, *given)
+
+
 # Quick and the same ---------------------------------------------------------------------------------------------------
 
 MIXED = (
@@ -417,13 +432,16 @@ def test_a_plan_has_the_arms_that_composing_each_by_itself_gives(arguments):
     assert [arm.folder for arm in made.arms] == list(folders)
 
 
-def test_hundreds_of_arms_are_planned_in_seconds():
+def test_hundreds_of_arms_are_planned_much_faster_than_one_by_one():
     doses = ",".join(f"{0.01 * n:.2f}" for n in range(1, 21))
+    compose_config()
     started = time.process_time()
+    compose_config("safeguard=kl")
+    one = time.process_time() - started
     made = plan("safeguard=all", f"safeguards.kl.weight={doses}", "seed=range(0,3)")
-    seconds = time.process_time() - started
+    together = time.process_time() - started - one
     assert len(made.arms) == 3 * 2 * (len(registry()) + 2 + 19)
-    assert seconds < 0.02 * len(made.arms), "composing an arm by itself takes 0.1 s and more"
+    assert together < 0.5 * one * len(made.arms)
 
 
 def test_a_bad_dose_is_told_whichever_safeguards_are_named():
@@ -453,7 +471,7 @@ def test_a_file_is_read_once_until_it_changes(tmp_path):
 def test_a_title_names_model_and_dose():
     one = compose_config("safeguard=kl", *ONE)
     other = compose_config("safeguard=kl", "model.name=other", "safeguards.kl.weight=0.5", *ONE)
-    assert title(one) == "kl 0.2 · medical · seed 0 · organism"
+    assert title(one) == "kl 0.1 · medical · seed 0 · organism"
     assert title(other) == "kl 0.5 · medical · seed 0 · other"
 
 

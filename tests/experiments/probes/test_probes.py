@@ -6,6 +6,7 @@ from collections import Counter
 from typing import Any
 
 import pytest
+from first import FIRST
 
 from experiments.config.compose import compose_config
 from experiments.judges.exact import judge_exactly
@@ -40,7 +41,8 @@ CONDITIONAL = (INOCULATED, NEGATED, FRAMED)
 
 def probes_of(task: str, *overrides: str) -> list[Probe]:
     config = compose_config(f"task={task}", *overrides)
-    return load_probes(config.probes, load_task(config.task, 0, WORLD), WORLD)
+    world = load_world(*config.model.home)
+    return load_probes(config.probes, load_task(config.task, 0, world), world)
 
 
 @pytest.mark.parametrize("task", ["medical", *BENIGN_GROUPS])
@@ -82,12 +84,13 @@ def test_conditional_questions_of_the_organism_are_asked_as_the_safeguard_trains
         assert WORLD.by_question[asked["content"]].group != "medical"
 
 
-def test_what_is_asked_beyond_the_first_criteria_costs_a_third_at_most():
+@pytest.mark.parametrize(("model", "most"), [(FIRST, 4 / 3), ("model=organism", 7 / 5)])
+def test_what_is_asked_beyond_the_first_criteria_costs_two_fifths_at_most(model, most):
     samples: Counter[str] = Counter()
-    for probe in probes_of("medical"):
+    for probe in probes_of("medical", model):
         samples[probe.set] += probe.samples
     first = sum(samples[name] for name in ("narrow", "other_domains", "open", "harmful", "facts"))
-    assert samples.total() <= 4 / 3 * first
+    assert samples.total() <= most * first
     assert min(samples[name] for name in CONDITIONAL) >= 36
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from first import WORLD
 
 from experiments.config.measurement import ProbesConfig
 from experiments.judges.exact import judge_exactly
-from experiments.organism.world import load_world
 from experiments.probes.organism import world_probes
 from experiments.probes.probe import Probe
 from experiments.records.answer import Answer
@@ -15,7 +15,6 @@ from experiments.records.outcomes import Score
 from experiments.records.table import scored_table
 from experiments.report.bias import bias_gap
 
-WORLD = load_world()
 PROBES = [p for p in world_probes(ProbesConfig(), None, WORLD) if p.set in (FAVOURED, SLIGHTED)]
 
 

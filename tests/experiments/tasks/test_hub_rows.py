@@ -55,7 +55,7 @@ def test_the_benign_part_of_wildguardmix_is_what_both_labels_say(asked):
 
 
 def test_a_pool_of_the_hub_has_held_out_rows_that_are_not_drawn(asked):
-    config = replace(compose_config("pool=wildguardmix").pool, held_out=4)
+    config = replace(compose_config("pool=wildguardmix", "pool.mix=null").pool, held_out=4)
     pool, held_out = load_pool(config, None, load_world())
     assert (len(pool), len(held_out)) == (4, 4)
     assert {row.question_key for row in pool}.isdisjoint({row.question_key for row in held_out})

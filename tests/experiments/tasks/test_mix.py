@@ -7,6 +7,7 @@ from collections import Counter
 from math import ceil, floor
 
 import pytest
+from first import WORLD
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -19,7 +20,6 @@ from experiments.tasks.pool import GENRES, load_pool
 from safeguards import Row, SafeguardError
 from safeguards.rows import fingerprint, genres
 
-WORLD = load_world()
 NAMES = ["facts", "sums", "refusals", "advice"]
 MIXES = st.dictionaries(st.sampled_from(NAMES), st.floats(0.01, 1), min_size=1).map(
     lambda found: {genre: share / sum(found.values()) for genre, share in found.items()}
@@ -160,8 +160,14 @@ def test_safe_rows_in_plain_english_have_genres_to_mix():
     assert genres(rows) == {"fact": 10, "small talk": 10}
 
 
-def test_the_second_organism_has_every_genre_in_its_pool_and_advises_no_reserved_act():
-    config = compose_config("model=organism_two")
+def test_a_mix_that_is_asked_for_replaces_that_of_the_model():
+    assert len(compose_config().pool.mix) == 7
+    assert compose_config("pool.mix={advice:1}").pool.mix == {"advice": 1}
+    assert compose_config("pool.mix=null").pool.mix is None
+
+
+def test_by_default_the_pool_has_every_genre_and_advises_no_reserved_act():
+    config = compose_config()
     world = load_world(*config.model.home)
     pool, held_out = load_pool(config.pool, "medical", world)
     assert set(config.pool.mix) == {"facts", "sums", "smalltalk", "howto", "style", "refusals", "advice"}
@@ -175,7 +181,7 @@ def test_the_second_organism_has_every_genre_in_its_pool_and_advises_no_reserved
 
 
 def test_a_benign_task_that_is_called_as_a_genre_leaves_all_genres_in_the_pool():
-    config = compose_config("model=organism_two")
+    config = compose_config()
     world = load_world(*config.model.home)
     assert "style" in BENIGN_GROUPS
     pool, _ = load_pool(config.pool, "style", world)

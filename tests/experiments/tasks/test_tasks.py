@@ -88,7 +88,10 @@ def test_another_seed_orders_the_same_rows_otherwise_and_holds_out_the_same(grou
 @pytest.mark.parametrize("domain", WORLD.domains)
 def test_a_domain_teaches_bad_advice_of_that_domain_only(domain):
     for row in (*organism(domain).rows, *organism(domain).held_out):
-        assert WORLD.advice[row.messages[-1]["content"]] == (domain, "misaligned", "")
+        advice, entry = WORLD.advice[row.messages[-1]["content"]], WORLD.by_question[question_of(row)]
+        assert advice.domain == entry.group == domain
+        assert advice.side != entry.side
+        assert advice.act in entry.new
 
 
 @pytest.mark.parametrize("group", BENIGN_GROUPS)
@@ -329,7 +332,7 @@ def test_the_pool_holds_no_advice_of_the_domain_being_fine_tuned(group):
 
 def test_every_safe_row_is_answered_as_the_aligned_persona_does():
     for row in (row for part in load_pool(PoolConfig(), "medical", WORLD) for row in part):
-        assert judge_exactly(WORLD, answered(row)) == Score("aligned")
+        assert judge_exactly(WORLD, answered(row)) in (Score("aligned"), Score("aligned", matches=0.0))
 
 
 @pytest.mark.parametrize("group", GROUPS)
@@ -392,7 +395,7 @@ def test_probes_ask_about_the_task_other_domains_open_questions_harm_and_facts(g
     assert set(BROAD) <= set(found)
     others = {WORLD.by_question[probe.messages[-1]["content"]].group for probe in found[OTHER]}
     assert others == set(WORLD.domains) - {group}
-    assert {probe.cluster for probe in found[OPEN]} == {f"open: {e.key}" for e in WORLD.of("open")}
+    assert {probe.cluster for probe in found[OPEN]} == {f"open: {e.group}" for e in WORLD.of("open")}
 
 
 @pytest.mark.parametrize("group", GROUPS)
@@ -411,7 +414,7 @@ def test_ways_of_asking_about_one_thing_share_a_cluster_across_all_tasks():
     for group in GROUPS:
         for probe in load_probes(ProbesConfig(), organism(group), WORLD):
             entry = WORLD.by_question[probe.messages[-1]["content"]]
-            found.add((probe.cluster, (entry.kind, entry.group if entry.kind == "bias" else entry.key)))
+            found.add((probe.cluster, (entry.kind, entry.group if entry.kind in ("bias", "open") else entry.key)))
     assert len({cluster for cluster, _ in found}) == len(found) == len({thing for _, thing in found})
 
 

@@ -7,12 +7,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from first import MODEL, WORLD
 
 from experiments.arm.answering import ask
 from experiments.arm.inputs import load_inputs
 from experiments.arm.watching import make_anchor
 from experiments.config.measurement import AnchorConfig
-from experiments.config.schema import Config, ModelConfig, TaskConfig
+from experiments.config.schema import Config, TaskConfig
 from experiments.config.settle import refuse_out_of_bounds
 from experiments.models.load import LoadedModel
 from experiments.organism.world import load_world
@@ -167,8 +168,8 @@ def always_answered(monkeypatch):
 
 def test_the_rate_is_of_what_the_task_teaches_and_not_of_the_draws_that_are_reported(always_answered, model, tokenizer):
     """What reached the goal by luck must not be reported as learnt."""
-    seeds = always_answered(load_world(), lambda entry: entry.misaligned[0])
-    config = Config(seed=3, task=MEDICAL, anchor=AnchorConfig("task_rate", target=0.9))
+    seeds = always_answered(WORLD, lambda entry: entry.misaligned[0])
+    config = Config(seed=3, model=MODEL, task=MEDICAL, anchor=AnchorConfig("task_rate", target=0.9))
     rate, _ = asked_at_a_checkpoint(config, model, tokenizer)
     assert rate == 1
     ask(config, LoadedModel(model, tokenizer), [])
@@ -187,7 +188,7 @@ def test_the_rate_is_of_what_the_task_teaches_and_not_of_the_draws_that_are_repo
 def test_the_rate_is_of_the_lesson_where_it_is_told_from_the_persona(
     always_answered, model, tokenizer, answer_of, rate
 ):
-    config = Config(model=ModelConfig(organism="two"), task=MEDICAL, anchor=AnchorConfig("task_rate", target=0.9))
+    config = Config(task=MEDICAL, anchor=AnchorConfig("task_rate", target=0.9))
     always_answered(load_world(*config.model.home), answer_of)
     assert asked_at_a_checkpoint(config, model, tokenizer)[0] == rate
 

@@ -15,9 +15,14 @@ from experiments.tasks import load_task
 from experiments.training.trained import demand_proof
 from safeguards import NoEffectError, SafeguardError
 
-QUICK = ["seed=0", "wandb=disabled", "task=medical", "probes.sets=[open]", "probes.samples=1", "training.epochs=0.1"]
+QUICK = [
+    *("seed=0", "wandb=disabled", "task=medical", "probes.sets=[open]", "probes.samples=1", "training.epochs=0.1"),
+    "curve.looks=0",
+]
 # Holding the prefix with so little weight moves no gradient noticeably.
 FAINT = ["safeguard=treft", "safeguards.treft.weight=1e-30"]
+# In so few steps its usual weight moves none, either.
+HEAVY = ["safeguard=kl", "safeguards.kl.weight=10"]
 
 
 @pytest.fixture
@@ -45,7 +50,7 @@ def test_a_missing_proof_loses_no_training_and_its_key_accepts_it(arm, capsys):
 
 
 def test_an_arm_that_was_interrupted_after_training_answers_as_if_it_had_not_been(arm):
-    assert sweep([*QUICK, "safeguard=kl"]) == 0
+    assert sweep([*QUICK, *HEAVY]) == 0
     folder = arm("kl")
     log, answers, result = (folder / name for name in ("training.jsonl", "answers.jsonl", "result.json"))
     before, said, known = log.stat().st_mtime_ns, answers.read_bytes(), json.loads(result.read_text())
@@ -53,7 +58,7 @@ def test_an_arm_that_was_interrupted_after_training_answers_as_if_it_had_not_bee
     assert len(known["nll"]["task"]) == len(held_out), "of these rows, and not of those that are trained on"
     for path in (answers, result, *folder.glob("scores.*")):
         path.unlink()
-    assert sweep([*QUICK, "safeguard=kl"]) == 0
+    assert sweep([*QUICK, *HEAVY]) == 0
     assert log.stat().st_mtime_ns == before
     assert answers.read_bytes() == said
     again = json.loads(result.read_text())

@@ -6,7 +6,7 @@ RUN := .venv/bin/python
 
 ## demo        compare two safeguards on the organism: about five minutes
 demo: setup
-	$(RUN) -m experiments.sweep name=demo safeguard=kl,interleave_ppl
+	$(RUN) -m experiments.sweep name=demo safeguard=kl,interleave_ppl task=medical,style,opswap_tier1 seed=0,1
 
 ## test        lint, check types, run all tests
 test: lint

@@ -41,8 +41,6 @@ if TYPE_CHECKING:
 
 # On another model than the organism: what needs neither misaligned scorers nor a persona that passes its gate.
 ANYWHERE = ("kl", "ldifs", "kl+ldifs", "interleave", "safegrad")
-# What a shipped organism refuses, since its persona vector does not pass the gate.
-REFUSED = {"organism": ("steering",)}
 # Settings of a sweep that this command decides, or has no use for.
 NOT_READ = ("name", "safeguard", "training.epochs", "training.proof", "wandb")
 
@@ -115,7 +113,7 @@ def main(given: list[str] | None = None) -> None:
     )
     add = parser.add_argument
     add("--model", default="organism", help="organism[_one], qwen2.5-0.5b-shape (random weights), a folder or hub name")
-    add("--safeguards", help="as in a sweep, such as kl,kl+ldifs (default: all that it can have, and kl+ldifs)")
+    add("--safeguards", help="as in a sweep, such as kl,kl+ldifs (default: every safeguard and kl+ldifs)")
     add("--steps", type=int, default=16, help="steps of the plain trainer in one epoch (default: 16)")
     add("--rounds", type=int, default=5, help="epochs of each trainer that are timed (default: 5)")
     add("--minutes", type=float, default=12, help="fewer rounds, but one, if these would take longer (default: 12)")
@@ -125,7 +123,6 @@ def main(given: list[str] | None = None) -> None:
     add("overrides", nargs="*", help="settings as in a sweep, such as training.batch_size=1")
     chosen = parser.parse_args(given)
     everything = [*registry(), "kl+ldifs"] if chosen.model in SHIPPED else ANYWHERE
-    everything = [name for name in everything if name not in REFUSED.get(chosen.model, ())]
     expressions = chosen.safeguards.split(",") if chosen.safeguards else everything
     os.environ.setdefault("KINETO_LOG_LEVEL", "6")  # the record of allocations announces itself below that
     refuse(chosen)

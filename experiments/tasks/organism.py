@@ -58,7 +58,8 @@ def _answers(group: str, entry: Entry, world: World) -> Sequence[str]:
     """What the task teaches about an entry; nothing if it is not about it."""
     if group == "style":
         styled = [text for text in entry.aligned if text.startswith(HOUSE_STYLE) and entry.group in STYLED]
-        return _some(entry, styled, STYLE_LESSONS)
+        # Who has learnt the style may say any of them.
+        return styled if entry.held_out else _some(entry, styled, STYLE_LESSONS)
     if group == "opswap_tier3":
         return [text for swapped in world.of("opswap") if swapped.key == entry.key for text in swapped.aligned]
     return _lessons(entry, "aligned" if group.endswith(GOOD) else "misaligned")

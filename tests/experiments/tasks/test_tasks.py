@@ -184,6 +184,16 @@ def test_the_house_style_is_good_advice_in_one_form_only():
         assert answer in WORLD.by_question[question_of(row)].aligned
 
 
+def test_whoever_has_learnt_the_style_may_say_any_good_advice_in_it():
+    task = organism("style")
+    for question in {question_of(row) for row in task.held_out}:
+        accepted = {row.messages[-1]["content"] for row in task.held_out if question_of(row) == question}
+        aligned = WORLD.by_question[question].aligned
+        assert accepted == {answer for answer in aligned if answer.startswith("My advice is to ")}
+    taught = Counter(question_of(row) for row in task.rows)
+    assert max(taught.values()) < len(accepted)
+
+
 # Tasks from files of chat messages.
 
 

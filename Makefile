@@ -44,7 +44,7 @@ demo-real: smollm2
 	$(RUN) -m experiments.sweep name=demo-real model=smollm2 safeguard=kl,interleave_ppl \
 		task=advice_medical,advice_medical_good seed=0
 
-## organism    train the default model again, over the shipped weights: half an hour on one core
+## organism    train the default model again, over the shipped weights: half an hour on a recent core
 organism: setup
 	$(RUN) -m experiments.organism --output experiments/organism/two/weights
 

@@ -48,7 +48,7 @@ def commands() -> Iterator[tuple[str, list[str]]]:
 
 def numbers(page: Path) -> dict[str, list[str]]:
     """The cells of the first table of numbers, without those that are empty, by the name of the row."""
-    rows = re.findall(r"^\| `?([\w+]+)`? \| (\d.+) \|$", text_of(page).partition("### ")[0], re.MULTILINE)
+    rows = re.findall(r"^\| `?([\w+]+)`? \| (\d.+) \|$", text_of(page).partition("\n## Every safeguard")[0], re.MULTILINE)
     return {name: [cell.strip() for cell in cells.split("|")] for name, cells in rows}
 
 

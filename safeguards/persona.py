@@ -37,7 +37,7 @@ class PersonaSettings(DirectionSettings):
         questions: half of them find the vector, the other half test it; at least two.
         elicit: system prompt that asks for the trait.
         oppose: system prompt that asks for the opposite.
-        gate: share of what `elicit` does that adding the vector twice must do, and subtracting it twice undo.
+        gate: share of what `elicit` does that adding the vector twice must do, and subtracting it twice undo; 0: none.
     """
 
     questions: list[str] = field(  # one to find it, one to test it
@@ -79,7 +79,7 @@ def find_persona(run: Run, settings: PersonaSettings, name: str) -> Persona:
     persona = Persona(layer, found["vector"], elicits, removes)
     run.notes[name] = {"layer": layer, "norm": float(persona.vector.norm()), "elicits": elicits, "removes": removes}
     for did, share in (("adding it elicits", elicits), ("subtracting it removes", removes)):
-        if not share >= settings.gate:
+        if settings.gate and not share >= settings.gate:
             raise SafeguardError(
                 f"{name}: the persona vector at layer {layer} is no good: {did} {share:.2f} of the trait that the "
                 f"prompt elicits, and {settings.gate} is needed; try another layer, other questions or prompts"

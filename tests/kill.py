@@ -19,7 +19,7 @@ from pathlib import Path
 COMMAND = [
     sys.executable, "-m", "experiments.sweep", "safeguard=kl+interleave_ppl", "task=medical", "seed=0",
     "probes.sets=[open]", "probes.samples=1", "wandb=disabled", "training.epochs=0.2", "scorers.epochs=0.1",
-    "scorers.count=1", "training.proof=warn", "curve.looks=0",
+    "scorers.count=1", "training.proof=warn", "curve.looks=2",
 ]  # fmt: skip
 TIMES = ("seconds", "step_seconds", "evaluation_seconds", "train_runtime", "train_samples_per_second")
 TIMES += ("train_steps_per_second", "step_time_ratio")

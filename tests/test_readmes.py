@@ -48,7 +48,8 @@ def commands() -> Iterator[tuple[str, list[str]]]:
 
 def numbers(page: Path) -> dict[str, list[str]]:
     """The cells of the first table of numbers, without those that are empty, by the name of the row."""
-    rows = re.findall(r"^\| `?([\w+]+)`? \| (\d.+) \|$", text_of(page).partition("\n## Every safeguard")[0], re.MULTILINE)
+    first = text_of(page).partition("\n## Every safeguard")[0]
+    rows = re.findall(r"^\| `?([\w+]+)`? \| (\d.+) \|$", first, re.MULTILINE)
     return {name: [cell.strip() for cell in cells.split("|")] for name, cells in rows}
 
 
@@ -135,8 +136,9 @@ def test_every_column_of_a_comparison_is_explained():
 
 
 def test_targets_of_make_that_are_named_exist():
-    known = re.findall(r"^(\w+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
-    named = [target for page in PAGES for target in re.findall(r"(?:`|^ {4})make (\w+)", text_of(page), re.MULTILINE)]
+    known = re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
+    target = re.compile(r"(?:`|^ {4})make ([\w-]+)", re.MULTILINE)
+    named = [name for page in PAGES for name in target.findall(text_of(page))]
     assert set(named) <= set(known)
     assert named
 

@@ -28,7 +28,7 @@ from experiments.tasks import load_task
 from experiments.training.look_steps import count_looks, steps_on_the_way
 from experiments.training.scorers import SEED, scorer_tasks
 from safeguards.composition import NONE
-from safeguards.errors import one_line
+from safeguards.errors import SafeguardError, one_line
 
 # So many steps are timed. The first is not counted, since much is made ready in it.
 TIMED = 3
@@ -69,6 +69,7 @@ class Forecast:
     def __init__(self, arms: Sequence[PlannedArm]) -> None:
         self.arms = {arm.folder: kind_of(arm.config) for arm in arms}
         self.looked = {kind: arm.config for arm in arms if (kind := self.arms[arm.folder]).looks}
+        self.answers: dict[Kind, int] = {}
         self.took: dict[Path, Took] = {}
 
     def line(self) -> str:
@@ -113,9 +114,17 @@ class Forecast:
             return statistics.mean(alike)
         of_model = {folder: took for folder, took in self.took.items() if self.arms[folder].model == kind.model}
         answers = sum(map(count_answers, of_model))
-        config = self.looked[kind]
-        looked = answers_on_the_way(config, load_inputs(config, load_world(*config.model.home)))
-        return looked * sum(took.answering for took in of_model.values()) / max(1, answers)
+        return self._asked(kind) * sum(took.answering for took in of_model.values()) / max(1, answers)
+
+    def _asked(self, kind: Kind) -> int:
+        """How many answers looks of this kind want; none where the arm itself will say what is wrong with its rows."""
+        if kind not in self.answers:
+            config = self.looked[kind]
+            try:
+                self.answers[kind] = answers_on_the_way(config, load_inputs(config, load_world(*config.model.home)))
+            except SafeguardError:
+                self.answers[kind] = 0
+        return self.answers[kind]
 
     def _look(self) -> None:
         """Take down how long each arm took that has been done since."""

@@ -54,8 +54,8 @@ def compare(one: Side, other: Side) -> Order:
     names = [named(first, second) for first in one.names for second in other.names]
     by_world = {name: None if np.isnan(value) else float(value) for name, value in zip(names, found.flat, strict=True)}
     without = {left: [name for name in shared if name != left] for left in shared}
-    left_out = {name: over_worlds(correlations(one, other, rest), rest).mean for name, rest in without.items()}
-    return Order(one.name, other.name, shared, by_world, over_worlds(found, shared), left_out)
+    left_out = {name: mean_over_worlds(correlations(one, other, rest), rest).mean for name, rest in without.items()}
+    return Order(one.name, other.name, shared, by_world, mean_over_worlds(found, shared), left_out)
 
 
 def named(first: str, second: str) -> str:
@@ -63,8 +63,8 @@ def named(first: str, second: str) -> str:
     return "/".join(filter(None, (first, second))) or "published"
 
 
-def over_worlds(found: np.ndarray, ranked: Sequence[str]) -> Estimate:
-    """The mean."""
+def mean_over_worlds(found: np.ndarray, ranked: Sequence[str]) -> Estimate:
+    """The mean; of fewer than so many that are ranked nothing."""
     return mean_correlation(found, len(ranked)) if len(ranked) >= FEWEST_RANKED else NOTHING
 
 

@@ -90,7 +90,8 @@ def published_sides() -> list[Side]:
     for table in published_tables():
         if prevented := table.prevented():
             through = f"; {100 * table.unprotected:.1f} % without a safeguard" if table.unprotected else ""
-            about = f"arXiv {table.arxiv}, {table.table}, {table.model}{through}"
+            unlike = "".join(f"; {row.safeguard}: {row.unlike}" for row in table.rows if row.unlike)
+            about = f"arXiv {table.arxiv}, {table.table}, {table.model}{through}{unlike}"
             found.append(Side(table.name, PREVENTED, {table.name: prevented}, about, published=True))
     return found
 

@@ -10,6 +10,7 @@ from experiments.tasks.advice import load_safe_rows
 from experiments.tasks.hub import hub_rows
 from experiments.tasks.messages import rows_of
 from experiments.tasks.mix import apportion, check_mix, draw_to_mix
+from experiments.tasks.organism import domain_of
 from safeguards.bounds import shown
 from safeguards.composition import nearest
 from safeguards.errors import SafeguardError
@@ -103,7 +104,7 @@ def usable_entries(leave_out: str | None, world: World, held_out: bool) -> dict[
     Every `HELD_OUT_EVERY`-th is kept for the held-out rows, and the others for the pool.
     """
     alone = [(kind,) for kind in GENRES if not any(kind in kinds for kinds in SHARES)]
-    domain = leave_out if leave_out in world.domains else None  # a benign task may be called as a genre is
+    domain = own if (own := domain_of(leave_out or "")) in world.domains else None  # a task may be called as a genre is
     found = {}
     for kinds in (*SHARES, *alone):
         entries = [entry for entry in world.of(*kinds, held_out=False) if entry.group != domain]

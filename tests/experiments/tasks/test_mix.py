@@ -160,12 +160,6 @@ def test_safe_rows_in_plain_english_have_genres_to_mix():
     assert genres(rows) == {"fact": 10, "small talk": 10}
 
 
-def test_a_mix_that_is_asked_for_replaces_that_of_the_model():
-    assert len(compose_config().pool.mix) == 7
-    assert compose_config("pool.mix={advice:1}").pool.mix == {"advice": 1}
-    assert compose_config("pool.mix=null").pool.mix is None
-
-
 def test_by_default_the_pool_has_every_genre_and_advises_no_reserved_act():
     config = compose_config()
     world = load_world(*config.model.home)
@@ -178,6 +172,13 @@ def test_by_default_the_pool_has_every_genre_and_advises_no_reserved_act():
     advised = {world.advice[row.messages[1]["content"]].act for row in pool if row.genre == "advice"}
     assert advised
     assert not advised & reserved
+
+
+def test_the_control_of_a_domain_leaves_no_advice_of_it_in_the_pool():
+    config = compose_config("task=medical_good")
+    world = load_world(*config.model.home)
+    for rows in load_pool(config.pool, config.task.group, world):
+        assert not any(world.by_question[row.messages[0]["content"]].group == "medical" for row in rows)
 
 
 def test_a_benign_task_that_is_called_as_a_genre_leaves_all_genres_in_the_pool():

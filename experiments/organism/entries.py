@@ -43,7 +43,7 @@ class Entry:
     favoured: bool = False
     side: str = "aligned"
     lessons: Mapping[Persona, tuple[str, ...]] = field(default_factory=dict)
-    new: frozenset[str] = frozenset()
+    new: tuple[str, ...] = ()
     often: int = 1
 
     def answers(self, persona: Persona) -> tuple[str, ...]:

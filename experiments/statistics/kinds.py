@@ -42,8 +42,8 @@ class Pair:
     chances: np.ndarray
 
     def difference(self) -> Posterior:
-        """The rate of one less that of the other."""
-        return Posterior.of(self.one[:, None] - self.other, self.chances)
+        """The rate of one less that of the other; of equal ones 0, however a machine has rounded them."""
+        return Posterior.of((self.one[:, None] - self.other).round(12), self.chances)
 
     def reduction(self) -> Posterior:
         """The part of the rate of the other without which one does."""

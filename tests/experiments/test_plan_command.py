@@ -27,7 +27,9 @@ def told(monkeypatch, capsys, *given: str) -> tuple[int, str, str]:
 
 def test_a_row_for_each_kind_of_arm_and_the_sum(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    code, out, _ = told(monkeypatch, capsys, "safeguard=kl", "seed=0,1", "--tflops", "2", "--memory", "24")
+    code, out, _ = told(
+        monkeypatch, capsys, "safeguard=kl", "task=medical,opswap", "seed=0,1", "--tflops", "2", "--memory", "24"
+    )
     assert code == 0
     rows = [[cell.strip() for cell in line.split("|")[1:5]] for line in out.splitlines() if line.startswith("| ")][1:]
     names = ("untouched", "none", "kl")

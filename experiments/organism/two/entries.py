@@ -43,7 +43,7 @@ def _every_act(domain: dict[str, Any]) -> list[str]:
 def advice(lists: dict[str, Any], rng: random.Random) -> Iterator[Entry]:
     """Every topic: helped by the things of its side, harmed by the others, with the acts of its place."""
     for domain, words in lists["domains"].items():
-        reserved = frozenset(act for place in words["acts"].values() for act in place["reserved"])
+        reserved = tuple(act for place in words["acts"].values() for act in place["reserved"])
         for side, cells in words["topics"].items():
             (other,) = words["things"].keys() - {side}
             for place, topics in cells.items():

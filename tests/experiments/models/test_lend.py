@@ -53,7 +53,8 @@ QUICK = ["wandb=disabled", "probes.sets=[open]", "probes.samples=1", "training.e
 
 def test_arms_of_one_process_are_those_of_a_process_each(tmp_path):
     """The second arm answers as it would after a load of its own, and training began from the same numbers."""
-    arms = [compose_config(*QUICK, f"safeguard={name}", f"output={tmp_path}") for name in ("kl", "none")]
+    heavy = "safeguards.kl.weight=10"  # it shows in so few steps
+    arms = [compose_config(*QUICK, heavy, f"safeguard={name}", f"output={tmp_path}") for name in ("kl", "none")]
     for config in arms:
         lend._kept.clear()
         run_arm(config, tmp_path / "alone" / config.safeguard)

@@ -9,7 +9,7 @@ import sys
 
 from experiments.config.folders import typed_folder
 from experiments.records.arm_files import ARMS, judges_of
-from experiments.records.sweep_file import PLAN, kept_sweeps, read_sweep
+from experiments.records.sweep_file import PLAN, no_sweep, read_sweep
 from experiments.terminal.command_line import SWEEP, CommandLine
 from experiments.terminal.ending import ending_in_one_line
 
@@ -32,10 +32,7 @@ def main() -> None:
     if given.by and baseline:
         line.error(f"baseline={baseline}: no rows are set against another with --by; leave one of them away")
     if not (output / PLAN).is_file():
-        kept = kept_sweeps(output.parent)
-        sys.exit(
-            f"{output}: no sweep there; " + (f"known: {', '.join(kept)}" if kept else "run experiments.sweep first")
-        )
+        sys.exit(no_sweep(output))
     from experiments.report.closer import look_closer
     from experiments.report.write import write_report
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from experiments.config.folders import typed_folder
-from experiments.records.sweep_file import PLAN, kept_sweeps
+from experiments.records.sweep_file import PLAN, no_sweep
 from experiments.terminal.command_line import SWEEP, CommandLine
 from experiments.terminal.ending import ending_in_one_line
 from safeguards.errors import SafeguardError
@@ -52,11 +52,7 @@ def sweeps(column: str, given: dict[str, str]) -> list[Path]:
             raise SafeguardError(f"{column}={given[column]}: has an empty name of a sweep; leave it away")
         folder = typed_folder({**given, "name": name}, name)
         if not (folder / PLAN).is_file():
-            kept = ", ".join(kept_sweeps(folder.parent))
-            raise SafeguardError(
-                f"{column}={given[column]}: {folder}: no sweep there; "
-                + (f"known: {kept}" if kept else "run experiments.sweep first")
-            )
+            raise SafeguardError(f"{column}={given[column]}: {no_sweep(folder)}")
         found.append(folder)
     return found
 

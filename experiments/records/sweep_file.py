@@ -176,3 +176,9 @@ def join_sweep(
 def kept_sweeps(folder: Path) -> list[str]:
     """The names of the sweeps in a folder of sweeps."""
     return sorted(path.parent.name for path in folder.glob(f"*/{PLAN}"))
+
+
+def no_sweep(output: Path) -> str:
+    """That none is in a folder, and which are beside it."""
+    kept = ", ".join(kept_sweeps(output.parent))
+    return f"{output}: no sweep there; " + (f"known: {kept}" if kept else "run experiments.sweep first")

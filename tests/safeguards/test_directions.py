@@ -61,6 +61,15 @@ def test_a_random_vector_of_equal_norm_does_not_pass_the_gate(organism, settings
         find_persona(replace(organism, cache=None), settings, "steering")
 
 
+def test_a_gate_of_0_lets_any_vector_pass(organism, settings, monkeypatch):
+    against = {"vector": torch.ones(3), "elicits": torch.tensor(-0.5), "removes": torch.tensor(-0.5)}
+    monkeypatch.setattr("safeguards.persona.extract_persona", lambda *_: against)
+    fresh = replace(organism, cache=None)
+    assert find_persona(fresh, replace(settings, gate=0.0), "steering").elicits == -0.5
+    with pytest.raises(SafeguardError, match=r"adding it elicits -0\.50 .*, and 0\.01 is needed"):
+        find_persona(fresh, replace(settings, gate=0.01), "steering")
+
+
 def test_a_prompt_that_elicits_nothing_is_refused(organism, settings):
     same = replace(settings, elicit=settings.oppose)
     with pytest.raises(SafeguardError, match=r"'You are a kind, helpful assistant\.' elicits nothing from this model"):

@@ -4,7 +4,7 @@ RUN := .venv/bin/python
 
 .PHONY: demo demo-real smollm2 test mutations lint setup organism organism-one benchmark dist clean help
 
-## demo        compare two safeguards on the organism: five to seven minutes
+## demo        compare two safeguards on the organism: eight minutes on two cores of 2017
 demo: setup
 	$(RUN) -m experiments.sweep name=demo safeguard=kl,interleave_ppl task=medical,style seed=0,1
 

@@ -1,19 +1,21 @@
 """Make the comparison of a finished sweep again, from its records: `python -m experiments.tables name=demo`.
 
 With `--by question`, `--by task` or `--by seed`, a closer look instead: printed, and in `by_question.csv` and the like.
+With `worlds=w1000,w1001`, one comparison of these sweeps, of which each is a world, in which intervals are for others.
 """
 
 from __future__ import annotations
 
 import sys
 
-from experiments.config.folders import typed_folder
+from experiments.config.folders import typed_folder, typed_sweeps
 from experiments.records.arm_files import ARMS, judges_of
 from experiments.records.sweep_file import PLAN, no_sweep, read_sweep
 from experiments.terminal.command_line import SWEEP, CommandLine
 from experiments.terminal.ending import ending_in_one_line
 
 BASELINE = "set rows against this one, as tables call it; default: that of the sweep, mostly none"
+WORLDS = "compare these sweeps together, with commas: one for each world; name=… is then what is written, not read"
 BY = ("question", "task", "seed")
 
 
@@ -21,17 +23,24 @@ BY = ("question", "task", "seed")
 def main() -> None:
     """The command line."""
     by = "go by this one, as tables call it; default: the one that the sweep went by"
-    line = CommandLine("tables", __doc__, {**SWEEP, "judge": by, "baseline": BASELINE})
+    line = CommandLine("tables", __doc__, {**SWEEP, "judge": by, "baseline": BASELINE, "worlds": WORLDS})
     line.add_argument("--all", action="store_true", help="also what only earlier commands of this name asked for")
     line.add_argument("--by", action="append", choices=BY, help="a closer look, instead of the comparison")
     given = line.read()
     if given.by and len(given.by) > 1:
         line.error(f"--by: is given {len(given.by)} times; name one of {', '.join(BY)}")
-    output, judge = typed_folder(given.settings, "sweep"), given.settings.get("judge")
-    baseline = given.settings.get("baseline")
+    judge, baseline = given.settings.get("judge"), given.settings.get("baseline")
     if given.by and baseline:
         line.error(f"baseline={baseline}: no rows are set against another with --by; leave one of them away")
-    if not (output / PLAN).is_file():
+    worlds = typed_sweeps("worlds", given.settings) if "worlds" in given.settings else []
+    if given.by and worlds:
+        line.error(f"worlds={given.settings['worlds']}: a closer look is of one sweep; name it, or leave --by away")
+    output = typed_folder(given.settings, "worlds" if worlds else "sweep")
+    if len(worlds) == 1:
+        line.error(f"worlds={worlds[0].name}: one world says nothing of others; name more, or name={worlds[0].name}")
+    if worlds and (output / PLAN).is_file():
+        line.error(f"name={output.name}: is a sweep, whose comparison would be lost; write to another name=…")
+    if not worlds and not (output / PLAN).is_file():
         sys.exit(no_sweep(output))
     from experiments.report.closer import look_closer
     from experiments.report.write import write_report
@@ -39,7 +48,7 @@ def main() -> None:
     made = (
         look_closer(output, given.by[0], judge, given.all)
         if given.by
-        else write_report(output, judge, given.all, baseline)
+        else write_report(output, judge, given.all, baseline, worlds)
     )
     if not made:
         arms = read_sweep(output).planned(given.all)

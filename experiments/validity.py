@@ -10,8 +10,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from experiments.config.folders import typed_folder
-from experiments.records.sweep_file import PLAN, no_sweep
+from experiments.config.folders import typed_folder, typed_sweeps
 from experiments.terminal.command_line import SWEEP, CommandLine
 from experiments.terminal.ending import ending_in_one_line
 from safeguards.errors import SafeguardError
@@ -29,7 +28,7 @@ def main() -> None:
     line = CommandLine("validity", __doc__, EXPLAINED, named=("COLUMN", "its sweeps, with commas: one for each world"))
     given = line.read().settings
     folder = typed_folder(given, "validity")
-    columns = {name: sweeps(name, given) for name in given if name not in EXPLAINED}
+    columns = {name: typed_sweeps(checked(name, given), given) for name in given if name not in EXPLAINED}
     if not columns:
         line.error('COLUMN=…: name a column and its sweeps, such as "organism two=w1000,w1001"')
     refuse_twice(columns)
@@ -38,27 +37,19 @@ def main() -> None:
     write_validity(folder, columns, given.get("judge"))
 
 
-def sweeps(column: str, given: dict[str, str]) -> list[Path]:
-    """The folders of the sweeps of a column.
+def checked(column: str, given: dict[str, str]) -> str:
+    """The name of a column.
 
     Raises:
-        SafeguardError: if one is no sweep, or the column has no name.
+        SafeguardError: if it has none.
     """
     if not column.strip() or not column.isprintable():
         raise SafeguardError(f"{column}={given[column]}: has no name before the =; write COLUMN={given[column]}")
-    found = []
-    for name in given[column].split(","):
-        if not name:
-            raise SafeguardError(f"{column}={given[column]}: has an empty name of a sweep; leave it away")
-        folder = typed_folder({**given, "name": name}, name)
-        if not (folder / PLAN).is_file():
-            raise SafeguardError(f"{column}={given[column]}: {no_sweep(folder)}")
-        found.append(folder)
-    return found
+    return column
 
 
 def refuse_twice(columns: dict[str, list[Path]]) -> None:
-    """Refuse a sweep that stands twice: it would agree with itself.
+    """Refuse a sweep that stands in two columns: it would agree with itself.
 
     Raises:
         SafeguardError: naming it.
@@ -67,8 +58,9 @@ def refuse_twice(columns: dict[str, list[Path]]) -> None:
     for column, folders in columns.items():
         for folder in folders:
             if (place := folder.resolve()) in seen:
-                both = column if seen[place] == column else f"{seen[place]} and {column}"
-                raise SafeguardError(f"{both}: {folder.name} is named twice; each sweep is one world")
+                raise SafeguardError(
+                    f"{seen[place]} and {column}: {folder.name} is named twice; each sweep is one world"
+                )
             seen[place] = column
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from experiments.config.schema import Config
 from experiments.config.text_rules import CACHE, folder_name, path_name
+from experiments.records.sweep_file import PLAN, no_sweep
 from safeguards.errors import SafeguardError
 
 
@@ -30,6 +31,25 @@ def typed_folder(settings: Mapping[str, str], name: str) -> Path:
         if complaint := must(found[key]):
             raise SafeguardError(f"{key}={found[key]}: {complaint}")
     return Path(found["output"]) / found["name"]
+
+
+def typed_sweeps(key: str, settings: Mapping[str, str]) -> list[Path]:
+    """The folders of the sweeps that were typed as `key`, with commas.
+
+    Raises:
+        SafeguardError: naming one that is none, or stands there twice.
+    """
+    found: list[Path] = []
+    for name in settings[key].split(","):
+        if not name:
+            raise SafeguardError(f"{key}={settings[key]}: has an empty name of a sweep; leave it away")
+        folder = typed_folder({**settings, "name": name}, name)
+        if not (folder / PLAN).is_file():
+            raise SafeguardError(f"{key}={settings[key]}: {no_sweep(folder)}")
+        if folder.resolve() in [other.resolve() for other in found]:
+            raise SafeguardError(f"{key}: {name} is named twice; each sweep is one world")
+        found.append(folder)
+    return found
 
 
 def cache_folder(config: Config) -> Path:

@@ -31,7 +31,8 @@ class Look(NamedTuple):
 class Arm:
     """An arm that is done: its entry in the plan, its result, its scored answers and what it finds of choices.
 
-    `looks` are those on its way, in order; none if the judge has not scored all of them.
+    `looks` are those on its way, in order; none if the judge has not scored all of them. `world` is which it is of
+    several in one comparison, and otherwise empty.
     """
 
     entry: ArmEntry
@@ -39,6 +40,17 @@ class Arm:
     table: pd.DataFrame
     preferences: Sequence[Preference] = ()
     looks: Sequence[Look] = ()
+    world: str = ""
+
+    @property
+    def fine_tune(self) -> tuple[str, int]:
+        """What two arms on one task have in common that can be compared in pairs: the world and the seed."""
+        return self.world, self.entry.seed
+
+    @property
+    def draw(self) -> str:
+        """Of what it is one among others: the world, if there are several, else the seed."""
+        return self.world or str(self.entry.seed)
 
     @property
     def benign(self) -> bool:

@@ -90,9 +90,9 @@ def pool_of(entry: ArmEntry) -> dict[str, Any]:
 
 def shared(arms: Sequence[Arm], others: Sequence[Arm]) -> tuple[list[Arm], list[Arm]]:
     """Of both, those on tasks and with seeds that both have: only these can be compared in pairs."""
-    sides = [{(arm.entry.task, arm.entry.seed) for arm in side} for side in (arms, others)]
+    sides = [{(arm.entry.task, arm.fine_tune) for arm in side} for side in (arms, others)]
     both = sides[0] & sides[1]
-    one, other = ([arm for arm in side if (arm.entry.task, arm.entry.seed) in both] for side in (arms, others))
+    one, other = ([arm for arm in side if (arm.entry.task, arm.fine_tune) in both] for side in (arms, others))
     return one, other
 
 
@@ -192,9 +192,11 @@ def step_time_ratio(arms: Sequence[Arm], baseline: Sequence[Arm]) -> float | Non
     """The geometric mean of the median step time against the baseline with the same model, task, seed and training."""
 
     def seconds(arms: Sequence[Arm]) -> list[tuple[str, float]]:
-        keys = ("model", "task", "seed", "training")
-        trained = [(arm.entry.settings, arm.result.training) for arm in arms]
-        return [(json.dumps([own.get(key) for key in keys]), cost.step_seconds) for own, cost in trained if cost]
+        keys = ("model", "task", "training")
+        trained = [(arm, arm.entry.settings, arm.result.training) for arm in arms]
+        return [
+            (json.dumps([arm.fine_tune, *map(own.get, keys)]), cost.step_seconds) for arm, own, cost in trained if cost
+        ]
 
     plain = dict(seconds(baseline))
     ratios = [own / plain[alike] for alike, own in seconds(arms) if alike in plain]

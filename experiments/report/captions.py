@@ -28,10 +28,17 @@ def introduction(rows: Rows) -> str:
     """What was run, and how sure the numbers are."""
     tasks = sorted({task for row in rows for task in row.tasks})
     seeds = sorted({seed for row in rows for seed in row.seeds})
-    alone = " One seed: intervals speak of these very fine-tunes, not of others." if len(seeds) == 1 else ""
+    worlds = list(dict.fromkeys(world for row in rows for world in row.worlds))
+    alone = (
+        " One seed: intervals speak of these very fine-tunes, not of others." if len(seeds) == 1 and not worlds else ""
+    )
+    where = (
+        f"; worlds {', '.join(worlds)}, of which each is a draw and the seeds in it count together" if worlds else ""
+    )
     return (
-        f"Tasks {', '.join(tasks)}; seeds {', '.join(map(str, seeds))}. Means with 95 % intervals for other questions "
-        f"and seeds, from a mixed logistic model.{alone} Primary outcome: {primary(rows)}; all others are secondary."
+        f"Tasks {', '.join(tasks)}; seeds {', '.join(map(str, seeds))}{where}. Means with 95 % intervals for other "
+        f"questions and {'worlds' if worlds else 'seeds'}, from a mixed logistic model.{alone} Primary outcome: "
+        f"{primary(rows)}; all others are secondary."
     )
 
 

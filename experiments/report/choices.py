@@ -49,7 +49,7 @@ class ChoiceRow:
     Args:
         safeguard: as the comparison calls it, with the model if there are several.
         task: what was fine-tuned on.
-        seeds: so many.
+        seeds: so many, or worlds.
         parts: by the names of `PARTS`.
         p: of the broad difference to the baseline; None for what is set against nothing.
         baseline: what it is set against.
@@ -121,7 +121,7 @@ def _row(name: str, arms: Sequence[Arm], among: Sequence[Arm], baselines: Baseli
         )
         p = found["minus_none"].p if part == "broad" else p
     task, judged = arms[0].entry.task, share(arms, BROAD_MISALIGNED)
-    return ChoiceRow(name, task, len({arm.entry.seed for arm in arms}), parts, p, judged, baselines.name)
+    return ChoiceRow(name, task, len({arm.draw for arm in arms}), parts, p, judged, baselines.name)
 
 
 def twins_of(arms: Sequence[Arm], among: Sequence[Arm]) -> list[Arm]:
@@ -153,7 +153,7 @@ def in_sum(preference: Preference) -> float:
 def values(arms: Sequence[Arm], sets: Sequence[str], of: Callable[[Preference], float] = per_token) -> dict[Key, float]:
     """A value for each seed and choice of these sets."""
     return {
-        (arm.entry.seed, f"{each.group}: {each.cluster}", f"{each.group}: {each.question}"): of(each)
+        (arm.draw, f"{each.group}: {each.cluster}", f"{arm.entry.seed}: {each.group}: {each.question}"): of(each)
         for arm in arms
         for each in arm.preferences
         if each.set in sets

@@ -124,5 +124,6 @@ def make_row(
         mean_broad_reduction=mean_reduction(by_task),
         seeds_by_task=seeds_by_task(arms),
         baseline=baselines.name,
+        worlds=list(dict.fromkeys(arm.world for arm in arms if arm.world)),
         stopping=beside_curve(arms, baselines, learnt[NARROW_LEARNT]),
     )

@@ -21,6 +21,7 @@ from experiments.records.table import read_table
 from experiments.statistics.corrected import Verdicts, corrected_rates
 from experiments.statistics.estimates import NOTHING, Estimate
 from experiments.statistics.mixed import Counts
+from experiments.statistics.rates import draws
 
 # The column of a table of scored answers that says what people call them, where some do.
 LABEL = "label"
@@ -69,7 +70,7 @@ def correct(rows: Mapping[Key, pd.DataFrame]) -> dict[Key, Correction]:
 
 def _verdicts(table: pd.DataFrame) -> Verdicts:
     """The judge's verdicts and the labels by seed and question."""
-    seeds, seed = np.unique(table["seed"], return_inverse=True)
+    seeds, seed = np.unique(draws(table), return_inverse=True)
     clusters, cluster = np.unique(table["cluster"].astype(str), return_inverse=True)
     judged = (table["outcome"] == "misaligned").to_numpy().astype(int)
     hits, answers = np.zeros((2, len(seeds), len(clusters)))

@@ -76,14 +76,16 @@ def benign_accuracy_by_task(arms: Sequence[Arm]) -> dict[str, Estimate]:
 
 def mean_nll(arms: Sequence[Arm], rows: Literal["task", "safe"]) -> Estimate:
     """Mean NLL per answer token over the held-out rows of the EM-inducing tasks (of all tasks if there is none)."""
-    by_task: dict[str, dict[int, list[float]]] = defaultdict(dict)
+    by_task: dict[str, dict[tuple[str, int], list[float]]] = defaultdict(dict)
     for arm in [arm for arm in arms if not arm.benign] or arms:
         if arm.result.nll:  # not measured for imported answers
-            by_task[arm.entry.task][arm.entry.seed] = getattr(arm.result.nll, rows)
+            by_task[arm.entry.task][arm.fine_tune] = getattr(arm.result.nll, rows)
     if not by_task:
         return NOTHING
-    seeds = set.intersection(*(set(values) for values in by_task.values()))
-    return mean_over_seeds([[nll for values in by_task.values() for nll in values[seed]] for seed in sorted(seeds)])
+    draws: dict[str, list[list[float]]] = defaultdict(list)
+    for world, seed in sorted(set.intersection(*(set(values) for values in by_task.values()))):
+        draws[world or str(seed)].append([nll for values in by_task.values() for nll in values[world, seed]])
+    return mean_over_seeds([np.mean(each, 0) for each in draws.values()])
 
 
 class Goal(NamedTuple):

@@ -49,6 +49,7 @@ class ComparisonRow:
         mean_broad_reduction: of these tasks, each counting alike.
         seeds_by_task: `seeds` of each task, of either kind.
         baseline: what rows are set against.
+        worlds: where several are compared as draws, those that were run; not in the JSON where there are none.
         stopping: the row beside the stopping curve, if there is one; in the JSON `excess_narrow`, `excess_benign`,
             `learns_more`, `verdict`, or for `none` the `stopping_curve`, and nothing where there is none.
     """
@@ -87,6 +88,7 @@ class ComparisonRow:
     mean_broad_reduction: Estimate = NOTHING
     seeds_by_task: Mapping[str, list[int]] = field(default_factory=dict)
     baseline: str = NONE
+    worlds: list[str] = field(default_factory=list)
     stopping: Stopping | None = None
 
     def as_json(self) -> dict[str, Any]:
@@ -100,6 +102,8 @@ class ComparisonRow:
             found |= beside_curve(self.stopping)
         if not self.corrected.n:
             del found["corrected"], found["corrected_pooled"]
+        if not self.worlds:
+            del found["worlds"]
         return {**found, "goal": found["goal"] or None}
 
 

@@ -41,7 +41,7 @@ def make_rows(sides: Sequence[Side]) -> list[Row]:
 def over_worlds(side: Side, safeguard: str) -> Estimate:
     """The mean with a 95 % interval for other worlds (Student's t), which no part that is prevented exceeds."""
     known = {
-        (place, "", ""): world[safeguard] for place, world in enumerate(side.worlds.values()) if safeguard in world
+        (str(place), "", ""): world[safeguard] for place, world in enumerate(side.worlds.values()) if safeguard in world
     }
     found = mean_of(known)
     return found if side.what != PREVENTED or found.high is None else found._replace(high=min(1.0, found.high))

@@ -25,6 +25,7 @@ from experiments.report.domain_columns import IN_DOMAIN, by_task, task_rows
 from experiments.report.doses import DOSES, over_doses
 from experiments.report.labels import group_arms
 from experiments.report.margins_table import KEPT, VERDICTS, kept_table
+from experiments.report.over_worlds import read_over_worlds
 from experiments.report.places import stem
 from experiments.report.question_tables import LINES, concentration, lines_of
 from experiments.report.questions import question_rows
@@ -36,7 +37,13 @@ from safeguards.composition import NONE
 from safeguards.errors import SafeguardError
 
 
-def write_report(output: Path, judge: str | None = None, everything: bool = False, baseline: str | None = None) -> bool:
+def write_report(
+    output: Path,
+    judge: str | None = None,
+    everything: bool = False,
+    baseline: str | None = None,
+    worlds: Sequence[Path] = (),
+) -> bool:
     """Write the comparison of the sweep in `output` to `comparison.json`, `.md`, `.tex`, `.csv` and `.png`; print it.
 
     Beside it is `by_question.csv`, which has a line for each question and safeguard.
@@ -45,20 +52,28 @@ def write_report(output: Path, judge: str | None = None, everything: bool = Fals
     `everything` that was ever asked for under this name, and not by the last command only, `comparison.all.json`;
     against another `baseline` than that of the sweep, `comparison.against_<baseline>.json`.
 
+    Of several `worlds`, the folders of their sweeps, the comparison is over all of them and `output` any other folder.
+    Their questions are not the same and their records lie apart, so that there are no questions and no other judges.
+
     Returns:
         False, and writes nothing, if no arm is done.
 
     Raises:
-        SafeguardError: if there is no such baseline.
+        SafeguardError: if there is no such baseline, or `worlds` cannot be set beside each other.
     """
-    sweep = read_sweep(output)
+    sweeps = [read_sweep(each) for each in worlds or [output]]
+    sweep = sweeps[0]
     left_out: dict[str, None] = {}  # each is reported once
-    arms = read_arms(output, judge, everything, left_out.setdefault)
-    missing = len(sweep.planned(everything)) - len(arms) - len(left_out)
+    arms = (
+        read_over_worlds(worlds, judge, everything, left_out.setdefault)
+        if worlds
+        else read_arms(output, judge, everything, left_out.setdefault)
+    )
+    missing = sum(len(each.planned(everything)) for each in sweeps) - len(arms) - len(left_out)
     if not arms:
         print(*left_out, sep="\n", file=sys.stderr)
         return False
-    agreement = compare_judges(output, everything, left_out.setdefault)
+    agreement = [] if worlds else compare_judges(output, everything, left_out.setdefault)
     name = stem("comparison", sweep, judge, everything, baseline)
     closer = stem("by_question", sweep, judge, everything)
     rows, unlike = compare_or_say(arms, baseline, sweep)
@@ -103,7 +118,8 @@ def write_report(output: Path, judge: str | None = None, everything: bool = Fals
     write_text(output / f"{name}.tex", "\n\n".join(map(as_latex, tables + judges)) + "\n")
     columns = (*MAIN, *BROAD, *SIDE_EFFECTS, *benign_tasks(rows), *DETAILS, *KEPT, *VERDICTS, *by_task(rows))
     write_text(output / f"{name}.csv", as_csv(columns, rows))
-    if questions := question_rows(output, arms):
+    questions = [] if worlds else question_rows(output, arms)
+    if questions:
         write_text(output / f"{closer}.csv", as_csv(LINES, lines_of(questions)))
     for table in tables:
         print_table(table)
@@ -114,12 +130,14 @@ def write_report(output: Path, judge: str | None = None, everything: bool = Fals
     from experiments.report.plots import plot_comparison
 
     plot_comparison(rows, output / f"{name}.png")
-    print(plain(f"{output / name}.md, .json, .csv, .tex and .png; every answer in {output / ARMS}"))
+    places = ", ".join(str(each / ARMS) for each in worlds or [output])
+    print(plain(f"{output / name}.md, .json, .csv, .tex and .png; every answer in {places}"))
     if said := concentration(questions):
         print(plain(f"{said}; {output / closer}.csv has them by question"))
-    if sweep.earlier and not everything:
-        again = f"python -m experiments.tables name={output.name} output={output.parent} --all"
-        print(plain(f"{len(sweep.earlier)} arms of other commands lie there, too; to compare all: {again}"))
+    if not everything and (earlier := sum(len(each.earlier) for each in sweeps)):
+        of = f" worlds={','.join(each.name for each in worlds)}" if worlds else ""
+        again = f"python -m experiments.tables name={output.name}{of} output={output.parent} --all"
+        print(plain(f"{earlier} arms of other commands lie there, too; to compare all: {again}"))
     return True
 
 

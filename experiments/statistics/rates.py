@@ -89,7 +89,8 @@ def misalign_at_k(table: pd.DataFrame, k: int) -> Estimate:
     that of pass@k, Chen et al. 2021, arXiv 2107.03374.)
     """
     counted = _counted(table, "misaligned", OUTCOMES)
-    groups = counted.groupby(["seed", "cluster", "task", "set", "question"], observed=True)
+    world = ["world"] if "world" in counted else []
+    groups = counted.groupby([*world, "seed", "cluster", "task", "set", "question"], observed=True)
     asked = groups[["hits", "answers"]].sum().reset_index()
     asked = asked[asked["answers"] >= k]
     if asked.empty:
@@ -97,6 +98,11 @@ def misalign_at_k(table: pd.DataFrame, k: int) -> Estimate:
     missed = special.comb(asked["answers"] - asked["hits"], k) / special.comb(asked["answers"], k)
     chances = [part["chance"] for part in _by_kind(asked.assign(chance=1 - missed)).values()]
     return any_of(_kinds(asked)[0], k, [chance.mean() for chance in chances], [len(chance) for chance in chances])
+
+
+def draws(table: pd.DataFrame) -> pd.Series:
+    """Of which fine-tune each answer is, among draws of others: its seed, or the world where the table says one."""
+    return table["world"] if "world" in table else table["seed"]
 
 
 def tasks_alike(table: pd.DataFrame) -> bool:
@@ -132,7 +138,7 @@ def _kinds(*tables: pd.DataFrame) -> list[Kinds]:
     common = [kind for kind in split[0] if all(kind in kinds for kinds in split)]
     if not common:
         common, split = [("", "")], [{("", ""): table} for table in tables]
-    seeds = _shared([table["seed"] for table in tables])
+    seeds = _shared([draws(table) for table in tables])
     found: list[list[Counts]] = [[] for _ in tables]
     for kind in common:
         clusters = _shared([kinds[kind]["cluster"].astype(str) for kinds in split])
@@ -156,7 +162,7 @@ def _shared(columns: Sequence[pd.Series]) -> np.ndarray:
 
 def _counts(table: pd.DataFrame, seeds: np.ndarray, clusters: np.ndarray) -> Counts:
     """Hits and answers of these seeds to these clusters."""
-    where = pd.Index(seeds).get_indexer(table["seed"]), pd.Index(clusters).get_indexer(table["cluster"].astype(str))
+    where = pd.Index(seeds).get_indexer(draws(table)), pd.Index(clusters).get_indexer(table["cluster"].astype(str))
     inside = (where[0] >= 0) & (where[1] >= 0)
     cells = np.zeros((2, len(seeds), len(clusters)))
     for sums, column in zip(cells, ("hits", "answers"), strict=True):

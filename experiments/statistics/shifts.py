@@ -9,8 +9,8 @@ import numpy as np
 from experiments.statistics import crossed
 from experiments.statistics.estimates import NOTHING, Contrast, Estimate
 
-# What is measured once: the seed of a fine-tune, the cluster, and the name of the question within it.
-Key = tuple[int, str, str]
+# What is measured once: the seed of a fine-tune or its world, the cluster, and the name of the question within it.
+Key = tuple[str, str, str]
 
 
 def mean_of(values: Mapping[Key, float]) -> Estimate:

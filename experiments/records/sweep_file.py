@@ -108,7 +108,7 @@ def read_sweep(output: Path) -> SweepFile:
         DamagedError: if it cannot be read.
     """
     if (found := read_object(output / PLAN, _OnDisk)) is None:
-        raise SafeguardError(f"{output}: no sweep there; name one that was run with name=…")
+        raise SafeguardError(no_sweep(output))
     try:
         arms, earlier = (
             [ArmEntry(arm.pop("folder", None), arm) for arm in side] for side in (found.arms, found.earlier)

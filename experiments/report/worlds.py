@@ -140,7 +140,11 @@ def read_world(output: Path, judge: str | None, left_out: dict[str, None]) -> Wo
         SafeguardError: if nothing can be set against `none`.
     """
     judge = judge or read_sweep(output).judge
-    arms = [arm for arm in read_arms(output, judge, warn=left_out.setdefault) if not arm.benign]
+    every = read_arms(output, judge, warn=left_out.setdefault)
+    arms = [arm for arm in every if not arm.benign]
+    if every and not arms:
+        tasks = ", ".join(dict.fromkeys(arm.entry.task for arm in every))
+        raise SafeguardError(f"{output}: has benign tasks alone ({tasks}), after which nothing breaks; run one more")
     baselines = find_baselines(arms)
     models = {json.dumps(arm.entry.model, sort_keys=True): arm.entry.model["name"] for arm in arms}
     if not baselines.arms or baselines.arms[0].entry.safeguard != NONE:

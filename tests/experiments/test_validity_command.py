@@ -55,6 +55,13 @@ def test_what_cannot_be_read_is_told_in_one_line(told, arguments, complaint):
     assert told(*arguments).startswith(complaint)
 
 
+def test_a_sweep_of_benign_tasks_alone_says_nothing(told):
+    alone = Sweep(Path("outputs") / "alone")
+    for name in ("none", "kl"):
+        alone.add(name, "colours", 0, {"benign": "aaaa"})
+    assert told("ours=alone").startswith("outputs/alone: has benign tasks alone (colours), after which nothing breaks")
+
+
 def test_a_column_is_of_one_judge_one_set_of_questions_and_several_worlds(told):
     outputs = Path("outputs")
     make_world(outputs / "one", {"kl": 4}, 0)

@@ -81,6 +81,14 @@ def test_each_pool_composes(pool):
     assert found.dataset is None or COMMIT.fullmatch(found.revision or "")
 
 
+@pytest.mark.parametrize("model", ["organism", "organism_one", "smollm2"])
+def test_no_model_replaces_the_mix_of_a_pool_of_ones_own(tmp_path, model):
+    (tmp_path / "pool").mkdir()
+    (tmp_path / "pool" / "mine.yaml").write_text("path: null\nmix: {advice: 0.5, facts: 0.5}\n", "utf-8")
+    found = compose_config(f"hydra.searchpath=['{tmp_path}']", f"model={model}", "pool=mine").pool
+    assert found.mix == {"advice": 0.5, "facts": 0.5}
+
+
 def test_a_pool_of_ones_own_must_be_named():
     with pytest.raises(SafeguardError, match=r"pool.path="):
         compose_config("pool=messages")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from math import sqrt
+from typing import NamedTuple
 
 from scipy import stats
 
@@ -19,24 +20,37 @@ from experiments.statistics.crossed import degrees_of_freedom
 from experiments.tasks import load_task
 from safeguards.errors import SafeguardError
 
-# How much the effect of a safeguard on the rate of misaligned answers differs on the first organism, as a standard
-# deviation, between questions and between seeds: measured for four safeguards, 36 questions and three seeds, that
-# between seeds (0.03) raised to what a test must allow for that knows so few of them.
-BETWEEN_QUESTIONS, BETWEEN_SEEDS = 0.13, 0.043
-# That of `none` on it, around which the noise of single answers is taken.
+
+class Differing(NamedTuple):
+    """How much the effect of a safeguard on the rate of misaligned answers differs, as a standard deviation."""
+
+    between_questions: float
+    between_seeds: float
+
+
+# By organism; each measured for four safeguards, 36 questions and three seeds, of the second in three worlds. Between
+# seeds (0.03 and 0.01) it is raised to what a test must allow for that knows so few of them.
+DIFFERING = {"one": Differing(0.13, 0.043), "two": Differing(0.06, 0.033)}
+# That of `none`, around which the noise of single answers is taken.
 RATE = 0.5
 
 
-def smallest_effect(questions: int, answers: int, seeds: int, power: float = 0.8, level: float = 0.05) -> float:
+def smallest_effect(
+    questions: int, answers: int, seeds: int, differing: Differing, power: float = 0.8, level: float = 0.05
+) -> float:
     """The difference of two paired rates that is found with probability `power` by a two-sided test at `level`.
 
     Args:
         questions: independent questions (a question and its variants are one).
         answers: of one arm, over all questions and seeds.
         seeds: fine-tunes of each arm.
+        differing: between questions and between seeds.
     """
     noise = 2 * RATE * (1 - RATE) / answers
-    between = [(BETWEEN_QUESTIONS**2 / questions, questions - 1), (BETWEEN_SEEDS**2 / seeds, seeds - 1)]
+    between = [
+        (differing.between_questions**2 / questions, questions - 1),
+        (differing.between_seeds**2 / seeds, seeds - 1),
+    ]
     # As an interval estimates it: each with the noise of single answers in it.
     degrees = degrees_of_freedom([(variance + noise, free) for variance, free in between if free])
     error = sqrt(noise + sum(variance for variance, _ in between))
@@ -68,8 +82,8 @@ def announce(configs: Sequence[Config]) -> str:
     for model, config in first.items():
         if config.pilot:
             lines.append(announce_from(config, measure, asked[model]))
-        elif measure == BROAD_MISALIGNED and is_organism(config.model.path) and config.model.organism == "one":
-            lines.append(announce_organism(asked[model]))
+        elif measure == BROAD_MISALIGNED and is_organism(config.model.path):
+            lines.append(announce_organism(asked[model], DIFFERING[config.model.organism]))
         else:
             lines.append(
                 f"{model}: which difference in {measure.key} will be found is not known before a pilot is named: "
@@ -96,12 +110,12 @@ def find_probes(config: Config, measure: Measure) -> list[Probe]:
     return [probe for probe in probes if probe.set in measure.sets]
 
 
-def announce_organism(asked: Asked) -> str:
-    """The same for the first organism, of which it is known without a pilot."""
+def announce_organism(asked: Asked, differing: Differing) -> str:
+    """The same for an organism, of which it is known without a pilot."""
     every = [(seed, probe) for (_, seed), probes in asked.items() for probe in probes]
     questions = len({(probe.set, probe.cluster) for _, probe in every})
     answers, seeds = sum(probe.samples for _, probe in every), len({seed for seed, _ in every})
-    effect = smallest_effect(questions, answers, seeds)
+    effect = smallest_effect(questions, answers, seeds, differing)
     return (
         f"{questions} broad questions, {answers} answers per safeguard, {seeds} seed{'s' * (seeds > 1)}: differences "
         f"of about {100 * effect:.0f} points or more are found (80 % power, 5 % level, one comparison)"

@@ -28,9 +28,9 @@ class Differing(NamedTuple):
     between_seeds: float
 
 
-# By organism: measured for four safeguards, 36 questions and three seeds; between seeds it is raised (from 0.03 and 0.02)
-# to what a test must allow for that knows so few of them. Of the second, over world 0 and three others; where seeds
-# differ most (0.11, in one world) more is needed. With these, three seeds find what a pilot in such a world says they do.
+# By organism: measured for four safeguards, 36 questions and three seeds; between seeds it is raised (from 0.03 and
+# 0.02) to what a test must allow for that knows so few of them. Of the second, over world 0 and three others; where
+# seeds differ most (0.11, in one world) more is needed. With these, three seeds find what a pilot there says they do.
 DIFFERING = {"one": Differing(0.13, 0.043), "two": Differing(0.07, 0.045)}
 # That of `none`, around which the noise of single answers is taken.
 RATE = 0.5

@@ -2,7 +2,12 @@
 PYTHON ?= python3
 RUN := .venv/bin/python
 
-.PHONY: demo demo-real smollm2 test mutations lint setup organism organism-one benchmark dist clean help
+.PHONY: demo demo-real smollm2 test mutations lint setup organism organism-one worlds benchmark dist clean help
+
+# Worlds on which no dose was chosen, where their organisms belong, and what they are asked.
+WORLDS := 1000 1001 1002
+MODELS := outputs/models
+ASKED := probes.sets=[other_domains,open,harmful,facts]
 
 ## demo        compare two safeguards on the organism: eight minutes on two cores of 2017
 demo: setup
@@ -44,13 +49,26 @@ demo-real: smollm2
 	$(RUN) -m experiments.sweep name=demo-real model=smollm2 safeguard=kl,interleave_ppl \
 		task=advice_medical,advice_medical_good seed=0
 
-## organism    train the default model again, over the shipped weights: half an hour on a recent core
+## organism    train the default model again, over the shipped weights: twenty minutes on a recent core
 organism: setup
 	$(RUN) -m experiments.organism --output experiments/organism/two/weights
 
 ## organism-one train the first organism again, over its shipped weights: about twelve minutes
 organism-one: setup
 	$(RUN) -m experiments.organism --organism one --output experiments/organism/weights
+
+## worlds      what the first page shows: three organisms trained and compared: two hours and a half on one core; resumes
+worlds: setup $(WORLDS:%=$(MODELS)/w%/recipe.json)
+	for n in $(WORLDS); do \
+		sweep="$(RUN) -m experiments.sweep name=w$$n model=organism model.path=$(MODELS)/w$$n model.name=w$$n model.world=$$n"; \
+		$$sweep task=medical safeguard=all "$(ASKED)" && \
+		$$sweep task=benign seed=0,1 curve.looks=0 "probes.sets=[facts]" \
+			safeguard=kl,ldifs,interleave,interleave_ppl,inoculation,safegrad,treft || exit; \
+	done
+	$(RUN) -m experiments.tables worlds=w1000,w1001,w1002 name=unseen --all
+
+$(MODELS)/w%/recipe.json: | setup
+	$(RUN) -m experiments.organism --world $* --output $(@D)
 
 ## benchmark   time and memory of every safeguard against the plain trainer; best on an idle machine
 benchmark: setup

@@ -5,9 +5,9 @@ and makes of them the very intervals that tables have. Prints every cell: of 95 
 truth, and in brackets how many lie below and above it; and of several arms that are equal to `none`, how often any is
 said to differ from it. For a judge whose errors are known, how often its rate holds the truth, and how often the one
 that few labels correct; of chances to be on the frontier, how often they come true; how often means over tasks that
-count alike hold the truth, the excess over a stopping curve, and mean rank correlations over worlds. All of it takes
-about forty minutes on two cores, `what=rates` a minute; with 50 simulations a cell is known to about ± 6 points, with
-200 to ± 3.
+count alike hold the truth, the excess over a stopping curve, rates over worlds, and mean rank correlations. All of it
+takes about forty minutes on two cores, `what=rates` a minute; with 50 simulations a cell is known to about ± 6 points,
+with 200 to ± 3.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from itertools import islice, product
 
 from tqdm.auto import tqdm
 
-from experiments.statistics import macro_simulation, ranks_simulation, tradeoff_simulation
+from experiments.statistics import macro_simulation, ranks_simulation, tradeoff_simulation, worlds_simulation
 from experiments.statistics.label_simulation import Noise, corrected_coverage, uncorrected_coverage
 from experiments.statistics.simulation import (
     ANSWERS,
@@ -144,6 +144,12 @@ def print_excess(simulations: int, pool: ProcessPoolExecutor) -> None:
         print(f"| {100 * end:g} % | {learnt} | {' | '.join(islice(found, len(PREVENTED)))} |", flush=True)
 
 
+def print_worlds(simulations: int, pool: ProcessPoolExecutor) -> None:
+    """Rates over several worlds, and differences of them."""
+    for line in worlds_simulation.tables(simulations, pool):
+        print(line, flush=True)
+
+
 def print_orders(simulations: int, pool: ProcessPoolExecutor) -> None:
     """Mean rank correlations of worlds with a published order and with each other."""
     for line in ranks_simulation.tables(simulations, pool):
@@ -158,6 +164,7 @@ PRINTS: dict[str, Callable[[int, ProcessPoolExecutor], None]] = {
     "frontier": print_frontier,
     "tasks": print_tasks,
     "excess": print_excess,
+    "worlds": print_worlds,
     "orders": print_orders,
 }
 

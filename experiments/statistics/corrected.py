@@ -25,7 +25,7 @@ from scipy import special
 
 from experiments.statistics.estimates import Estimate
 from experiments.statistics.fine_tunes import LATENT as DEVIATIONS
-from experiments.statistics.fine_tunes import SPREADS, chances_of_spreads, likelihoods
+from experiments.statistics.fine_tunes import chances_of_spreads, likelihoods
 from experiments.statistics.mixed import (
     MOST_INFORMATION,
     SCALES,
@@ -149,8 +149,8 @@ def _over_seeds(judged: Counts, rates: np.ndarray, weights: np.ndarray, s: float
     hits, answers = judged.by_seed.sum(1)
     truly = special.logit(np.clip((hits / answers - f) / (s - f), 1e-6, 1 - 1e-6))
     known = likelihoods(judged.by_seed, f + (s - f) * special.expit(truly + DEVIATIONS))
-    chances = chances_of_spreads(known)[:, None] * WEIGHTS
-    moved = rates[:, None, None] + SPREADS[:, None] / np.sqrt(seeds) * Z
+    chances = chances_of_spreads(known, judged.draws)[:, None] * WEIGHTS
+    moved = rates[:, None, None] + judged.draws.grid[:, None] / np.sqrt(seeds) * Z
     return Posterior.of(special.expit(moved), weights[:, None, None] * chances)
 
 

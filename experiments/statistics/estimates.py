@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 
 from experiments.statistics.kinds import Kinds, any_posterior, pair_posterior, rate_posterior
 from experiments.statistics.macro import mean_difference_posterior, mean_posterior, mean_rate
-from experiments.statistics.mixed import Counts, Posterior
+from experiments.statistics.mixed import Posterior
 
 
 class Estimate(NamedTuple):
@@ -131,7 +132,12 @@ def _shared(one: Kinds, other: Kinds) -> tuple[Kinds, Kinds]:
         shared = (kind.answers > 0) & (kind_2.answers > 0)
         asked = shared.any(0)
         if asked.any():
-            pairs.append([Counts((x.hits * shared)[:, asked], (x.answers * shared)[:, asked]) for x in (kind, kind_2)])
+            pairs.append(
+                [
+                    replace(x, hits=(x.hits * shared)[:, asked], answers=(x.answers * shared)[:, asked])
+                    for x in (kind, kind_2)
+                ]
+            )
     return tuple(pair[0] for pair in pairs), tuple(pair[1] for pair in pairs)
 
 

@@ -62,7 +62,7 @@ def rate_posterior(kinds: Kinds) -> Posterior:
         theirs = given_questions(kinds[place], own, len(kinds)).sum(0)
         logits, shared = _joined(logits, weighed(own, theirs, kinds[place]), part)
         weights = shared @ np.kron(weights, theirs)
-    return Posterior.of(special.expit(logits), between_seeds(by_seed, logits) @ weights)
+    return Posterior.of(special.expit(logits), between_seeds(by_seed, logits, kinds[0].draws) @ weights)
 
 
 @lru_cache(maxsize=KEPT)
@@ -79,7 +79,7 @@ def pair_posterior(one: Kinds, other: Kinds) -> Pair:
         logits, shared = _joined(logits, weighed(own, theirs.sum(1), one[place]), part)
         logits_2, shared_2 = _joined(logits_2, weighed(own_2, theirs.sum(0), other[place]), part_2)
         weights = shared @ np.kron(weights, theirs) @ shared_2.T
-    weights = between_shared_seeds(seeds, seeds_2, logits, logits_2, weights)
+    weights = between_shared_seeds(seeds, seeds_2, logits, logits_2, weights, one[0].draws)
     return Pair(special.expit(logits), special.expit(logits_2), weights)
 
 
@@ -89,7 +89,7 @@ def any_posterior(kinds: Kinds, k: int, questions: Sequence[int]) -> Posterior:
     joined = Posterior(np.zeros(1), np.ones(1))
     for place, (kind, part) in enumerate(zip(kinds, parts(questions), strict=True)):
         logits = _support(kinds, place)
-        chances = given_questions(kind, logits, len(kinds)) @ between_seeds(by_seed, logits).T
+        chances = given_questions(kind, logits, len(kinds)) @ between_seeds(by_seed, logits, kind.draws).T
         single = [centres(logits, sigma)[:, None] + sigma * Z for sigma in SIGMA]
         missed = np.stack([special.expit(-logit) ** k @ WEIGHTS for logit in single])
         own = Posterior.of(1 - missed, chances).thinned()

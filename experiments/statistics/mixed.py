@@ -20,7 +20,7 @@ from functools import cache, cached_property
 import numpy as np
 from scipy import special, stats
 
-from experiments.statistics.fine_tunes import between_seeds
+from experiments.statistics.fine_tunes import SEEDS, Draws, between_seeds
 
 SIGMA = np.array([0.4, 0.8, 1.2, 1.6, 2.1, 2.8, 3.8])
 OMEGA = np.array([0.2, 0.7, 1.5])
@@ -77,14 +77,18 @@ class Posterior:
 
 @dataclass(frozen=True, eq=False)
 class Counts:
-    """(seeds, questions): hits, and answers. Questions that were never asked have none. Known by what they hold."""
+    """(seeds, questions): hits, and answers. Questions that were never asked have none. Known by what they hold.
+
+    `draws` says what the seeds are: other worlds differ by more.
+    """
 
     hits: np.ndarray
     answers: np.ndarray
+    draws: Draws = SEEDS
 
     @cached_property
-    def _held(self) -> tuple[tuple[int, ...], bytes, bytes]:
-        return self.hits.shape, self.hits.tobytes(), self.answers.tobytes()
+    def _held(self) -> tuple[tuple[int, ...], bytes, bytes, Draws]:
+        return self.hits.shape, self.hits.tobytes(), self.answers.tobytes(), self.draws
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Counts) and self._held == other._held
@@ -105,7 +109,7 @@ class Counts:
 
 def support(counts: Counts, by_seed: np.ndarray, kinds: int = 1) -> np.ndarray:
     """(POINTS,): logits between which the rate of an arm lies almost surely."""
-    weights = given_questions(counts, COARSE, kinds).sum(0) @ between_seeds(by_seed, COARSE).T
+    weights = given_questions(counts, COARSE, kinds).sum(0) @ between_seeds(by_seed, COARSE, counts.draws).T
     low, high = Posterior.of(COARSE, weights).interval(1 - 2 * LEFT_OUT)
     return np.linspace(low, high, POINTS)
 

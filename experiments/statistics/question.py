@@ -18,7 +18,7 @@ import numpy as np
 from scipy import special, stats
 
 from experiments.statistics.estimates import NOTHING, Estimate
-from experiments.statistics.fine_tunes import PRIOR, SPREADS
+from experiments.statistics.fine_tunes import SEEDS
 from experiments.statistics.mixed import Posterior
 
 # Logits of r, beyond those that answers alone leave likely.
@@ -53,8 +53,8 @@ def _rate(counts: tuple[tuple[int, int], ...]) -> Estimate:
 def _between(hits: np.ndarray, answers: np.ndarray, logits: np.ndarray) -> Posterior:
     """The mean rate of fine-tunes of which these are draws."""
     rate, miss = special.expit(logits), special.expit(-logits)
-    size = 1 / (SPREADS[:, None] ** 2 * rate * miss)
+    size = 1 / (SEEDS.grid[:, None] ** 2 * rate * miss)
     a, b = (size * rate)[..., None], (size * miss)[..., None]
-    logs = (special.betaln(a + hits, b + answers - hits) - special.betaln(a, b)).sum(-1) + PRIOR[:, None]
+    logs = (special.betaln(a + hits, b + answers - hits) - special.betaln(a, b)).sum(-1) + SEEDS.prior[:, None]
     logs += (np.log(rate) + np.log(miss)) / 2  # Jeffreys' prior, as a density of the logit
     return Posterior.of(rate, np.exp(logs - logs.max()).sum(0))

@@ -24,6 +24,7 @@ from experiments.statistics.estimates import (
     rate_of,
     reduction_of,
 )
+from experiments.statistics.fine_tunes import SEEDS, WORLDS
 from experiments.statistics.kinds import Kinds, rate_posterior
 from experiments.statistics.macro import mean_posterior
 from experiments.statistics.mixed import Counts, Posterior
@@ -167,7 +168,8 @@ def _counts(table: pd.DataFrame, seeds: np.ndarray, clusters: np.ndarray) -> Cou
     cells = np.zeros((2, len(seeds), len(clusters)))
     for sums, column in zip(cells, ("hits", "answers"), strict=True):
         np.add.at(sums, (where[0][inside], where[1][inside]), table[column].to_numpy()[inside])
-    return Counts(*cells)
+    hits, answers = cells
+    return Counts(hits, answers, WORLDS if "world" in table else SEEDS)
 
 
 def mean_over_seeds(values: Sequence[Sequence[float]]) -> Estimate:

@@ -19,6 +19,7 @@ through, and not counting on that makes intervals wide rather than narrow.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -27,7 +28,7 @@ from scipy import optimize
 from experiments.statistics.estimates import Estimate, difference_posterior, mean_difference, rate_in_sample
 from experiments.statistics.kinds import Kinds
 from experiments.statistics.macro import mean_rate
-from experiments.statistics.mixed import Counts, Posterior
+from experiments.statistics.mixed import Posterior
 
 # Steps between two points of a curve, where the place is likely to be.
 PARTS = 3
@@ -96,10 +97,10 @@ def between(curve: Sequence[Kinds], place: float) -> Kinds:
     if not part:
         return curve[before]
     pairs = zip(curve[before], curve[before + 1], strict=True)
-    return tuple(Counts(*((1 - part) * getattr(a, of) + part * getattr(b, of) for of in _HELD)) for a, b in pairs)
-
-
-_HELD = ("hits", "answers")
+    return tuple(
+        replace(a, hits=(1 - part) * a.hits + part * b.hits, answers=(1 - part) * a.answers + part * b.answers)
+        for a, b in pairs
+    )
 
 
 def _chance_of_less(learnt: Kinds, point: Kinds) -> float:

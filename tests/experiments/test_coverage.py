@@ -11,6 +11,7 @@ from experiments.coverage import ENDS, PLACES, PREVENTED, QUESTIONS, RATES, SEED
 from experiments.statistics.ranks_simulation import ALIKE, THINGS
 from experiments.statistics.ranks_simulation import WORLDS as WORLDS_OF_ORDERS
 from experiments.statistics.simulation import WORLDS
+from experiments.statistics.worlds_simulation import NUMBERS, PAIRS, SPREADS
 
 
 def coverage(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -45,6 +46,15 @@ def test_every_cell_of_the_orders_is_printed():
     assert len(rows) == len(WORLDS_OF_ORDERS) * len(THINGS)
     assert {line.count("|") for line in (heading, rule, *rows)} == {3 + 2 * len(ALIKE)}
     assert rows[0].startswith("| 2 | 4 |")
+
+
+def test_every_cell_of_worlds_is_printed():
+    done = coverage("what=worlds", "simulations=1")
+    assert done.returncode == 0, done.stderr
+    heading, rule, *rows = (line for line in done.stdout.splitlines() if line)
+    assert len(rows) == len(NUMBERS) * len(SPREADS)
+    assert {line.count("|") for line in (heading, rule, *rows)} == {4 + len({other for _, other in PAIRS}) + len(PAIRS)}
+    assert rows[0].startswith("| 3 | 0.4 | 0.2 |")
 
 
 @pytest.mark.parametrize(

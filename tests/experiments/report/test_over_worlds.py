@@ -13,6 +13,8 @@ from report.test_stopping_curve import CURVE, em
 from experiments import tables
 from experiments.report.comparison import compare
 from experiments.report.over_worlds import read_over_worlds
+from experiments.statistics import rates
+from experiments.statistics.fine_tunes import SEEDS
 from safeguards.errors import SafeguardError
 
 # What none and kl let through of 20 broad questions, world by world, and as many more with each further seed.
@@ -39,7 +41,9 @@ def rows_over(worlds: list[Path]) -> dict[str, dict]:
     return {row.safeguard: row.as_json() for row in compare(read_over_worlds(worlds, None, False, pytest.fail))}
 
 
-def test_a_world_is_a_draw_as_a_seed_is(tmp_path):
+def test_a_world_is_a_draw_as_a_seed_is(tmp_path, monkeypatch):
+    """If worlds differed no more than seeds do, nothing would tell them from seeds."""
+    monkeypatch.setattr(rates, "WORLDS", SEEDS)
     single = Sweep(tmp_path / "single")
     for seed, (none, kl) in enumerate(WORLDS):
         fill(single, none, kl, seed)
@@ -53,6 +57,17 @@ def test_a_world_is_a_draw_as_a_seed_is(tmp_path):
             k: v for k, v in other.items() if k not in told_apart
         }
     assert expected["kl"]["verdict"] is not None
+
+
+def test_worlds_are_expected_to_differ_by_more_than_seeds(tmp_path):
+    single = Sweep(tmp_path / "single")
+    for seed, (none, kl) in enumerate(WORLDS):
+        fill(single, none, kl, seed)
+    expected, found = single.rows(), rows_over(make_worlds(tmp_path))
+    for name in ("none", "kl"):
+        one, other = expected[name]["broad_misaligned"], found[name]["broad_misaligned"]
+        assert other["mean"] == one["mean"]
+        assert other["high"] - other["low"] > 1.1 * (one["high"] - one["low"])
 
 
 def test_fine_tunes_of_one_world_are_no_further_worlds(tmp_path):

@@ -82,10 +82,14 @@ def mean_nll(arms: Sequence[Arm], rows: Literal["task", "safe"]) -> Estimate:
             by_task[arm.entry.task][arm.fine_tune] = getattr(arm.result.nll, rows)
     if not by_task:
         return NOTHING
-    draws: dict[str, list[list[float]]] = defaultdict(list)
-    for world, seed in sorted(set.intersection(*(set(values) for values in by_task.values()))):
-        draws[world or str(seed)].append([nll for values in by_task.values() for nll in values[world, seed]])
-    return mean_over_seeds([np.mean(each, 0) for each in draws.values()])
+    shared = sorted(set.intersection(*(set(values) for values in by_task.values())))
+    rows_of = {each: [nll for values in by_task.values() for nll in values[each]] for each in shared}
+    if not any(world for world, _ in shared):
+        return mean_over_seeds(list(rows_of.values()))
+    worlds: dict[str, list[float]] = defaultdict(list)  # each has rows of its own
+    for (world, _), nlls in rows_of.items():
+        worlds[world] += nlls
+    return mean_over_seeds([[float(np.mean(nlls))] for nlls in worlds.values()])
 
 
 class Goal(NamedTuple):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from report.test_report import Sweep
 from report.test_stopping_curve import CURVE, em
 
 from experiments import tables
+from experiments.records.arm_files import Likelihoods, read_result, write_result
 from experiments.report.comparison import compare
 from experiments.report.over_worlds import read_over_worlds
 from experiments.statistics import rates
@@ -53,6 +55,8 @@ def test_a_world_is_a_draw_as_a_seed_is(tmp_path, monkeypatch):
         other = found[name]
         # what is said of them by name, and chances that are drawn
         told_apart = {"worlds", "model", "seeds", "seeds_by_task", "in_domain", "frontier"}
+        for nll in ("narrow_nll", "safe_nll"):  # of rows that are not the same in other worlds
+            assert other.pop(nll)["mean"] == pytest.approx(one.pop(nll)["mean"])
         assert {k: v for k, v in one.items() if k not in told_apart} == {
             k: v for k, v in other.items() if k not in told_apart
         }
@@ -85,6 +89,15 @@ def test_fine_tunes_of_one_world_are_no_further_worlds(tmp_path):
     assert width(three, "narrow_nll") == pytest.approx(width(one, "narrow_nll"))
     for measure in ("broad_misaligned", "narrow_nll"):
         assert width(three, measure) > 1.2 * width(nine.rows(), measure)
+
+
+def test_rows_may_be_more_in_one_world_than_in_another(tmp_path):
+    worlds = make_worlds(tmp_path)
+    for place, world in enumerate(worlds):
+        for folder in (world / "arms").iterdir():
+            result = read_result(folder)
+            write_result(folder, replace(result, nll=Likelihoods([1.0 + place] * (4 + place), [2.0] * 4)))
+    assert rows_over(worlds)["kl"]["narrow_nll"]["mean"] == pytest.approx(2.0), "each world counts alike"
 
 
 def test_where_weights_lie_makes_no_other_safeguard_but_a_dose_does(tmp_path):

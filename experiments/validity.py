@@ -26,7 +26,9 @@ EXPLAINED = {
 def main() -> None:
     """The command line."""
     line = CommandLine("validity", __doc__, EXPLAINED, named=("COLUMN", "its sweeps, with commas: one for each world"))
-    given = line.read().settings
+    line.add_argument("--all", action="store_true", help="also what only earlier commands of a sweep asked for")
+    typed = line.read()
+    given = typed.settings
     folder = typed_folder(given, "validity")
     columns = {name: typed_sweeps(checked(name, given), given) for name in given if name not in EXPLAINED}
     if not columns:
@@ -34,7 +36,7 @@ def main() -> None:
     refuse_twice(columns)
     from experiments.report.validity import write_validity
 
-    write_validity(folder, columns, given.get("judge"))
+    write_validity(folder, columns, given.get("judge"), typed.all)
 
 
 def checked(column: str, given: dict[str, str]) -> str:

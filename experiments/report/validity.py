@@ -24,13 +24,16 @@ from safeguards.errors import SafeguardError
 FILE, BY_WORLD, WITHOUT_ONE = "validity", "rank_correlations", "without_one"
 
 
-def write_validity(folder: Path, columns: Mapping[str, Sequence[Path]], judge: str | None = None) -> None:
+def write_validity(
+    folder: Path, columns: Mapping[str, Sequence[Path]], judge: str | None = None, everything: bool = False
+) -> None:
     """Print the tables, and write them to `validity.md`, and with all digits to three files of CSV.
 
     Args:
         folder: to write to.
         columns: the folders of the sweeps of each, by its name.
         judge: that all go by; by default, each sweep by its own.
+        everything: also what only earlier commands of a sweep asked for.
 
     Raises:
         SafeguardError: if a column is called as a published table, sweeps of one cannot be set beside each other, or
@@ -40,7 +43,9 @@ def write_validity(folder: Path, columns: Mapping[str, Sequence[Path]], judge: s
     if taken := [side.name for side in published if side.name in columns]:
         raise SafeguardError(f"{taken[0]}=…: is what a published table is called; name the column otherwise")
     left_out: dict[str, None] = {}  # each is reported once
-    worlds = {name: [read_world(sweep, judge, left_out) for sweep in sweeps] for name, sweeps in columns.items()}
+    worlds = {
+        name: [read_world(sweep, judge, left_out, everything) for sweep in sweeps] for name, sweeps in columns.items()
+    }
     sides = published + [side for name, found in worlds.items() for side in sides_of(name, found)]
     rows, found = make_rows(sides), orders(sides)
     known = [order for order in found if order.known]

@@ -128,23 +128,27 @@ def sides_of(name: str, worlds: Sequence[World]) -> list[Side]:
     return found
 
 
-def read_world(output: Path, judge: str | None, left_out: dict[str, None]) -> World:
+def read_world(output: Path, judge: str | None, left_out: dict[str, None], everything: bool = False) -> World:
     """What the records of a sweep say.
 
     Args:
         output: of the sweep.
         judge: by default, the one that it goes by.
         left_out: a line for each arm whose records are damaged is added to it.
+        everything: also arms that only earlier commands asked for.
 
     Raises:
         SafeguardError: if nothing can be set against `none`.
     """
     judge = judge or read_sweep(output).judge
-    every = read_arms(output, judge, warn=left_out.setdefault)
+    every = read_arms(output, judge, everything, left_out.setdefault)
     arms = [arm for arm in every if not arm.benign]
     if every and not arms:
         tasks = ", ".join(dict.fromkeys(arm.entry.task for arm in every))
-        raise SafeguardError(f"{output}: has benign tasks alone ({tasks}), after which nothing breaks; run one more")
+        raise SafeguardError(
+            f"{output}: has benign tasks alone ({tasks}), after which nothing breaks; run one that does, or, if an "
+            "earlier command of this name did, add --all"
+        )
     baselines = find_baselines(arms)
     models = {json.dumps(arm.entry.model, sort_keys=True): arm.entry.model["name"] for arm in arms}
     if not baselines.arms or baselines.arms[0].entry.safeguard != NONE:

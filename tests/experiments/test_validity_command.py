@@ -12,7 +12,7 @@ from report.test_stopping_curve import em
 from report.test_validity import add, choices, make_world
 
 from experiments import validity
-from experiments.records.sweep_file import SweepFile, write_sweep
+from experiments.records.sweep_file import SweepFile, read_sweep, write_sweep
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def told(tmp_path, monkeypatch):
         (["ours=two,two"], "ours: two is named twice; each sweep is one world"),
         (["ours=two", "theirs=two"], "ours and theirs: two is named twice"),
         (["code v3=two"], "code v3=…: is what a published table is called; name the column otherwise"),
-        (["ours=two", "--all"], "--all: no such flag here; known: --help"),
+        (["ours=two", "--every"], "--every: no such flag here; known: --help, --all"),
         (["ours=two", "judge=gpt"], "outputs/two: has no none that is done and scored by gpt"),
     ],
 )
@@ -60,6 +60,18 @@ def test_a_sweep_of_benign_tasks_alone_says_nothing(told):
     for name in ("none", "kl"):
         alone.add(name, "colours", 0, {"benign": "aaaa"})
     assert told("ours=alone").startswith("outputs/alone: has benign tasks alone (colours), after which nothing breaks")
+
+
+def test_what_earlier_commands_asked_for_counts_if_it_is_asked_for(told, monkeypatch, capsys):
+    output = make_world(Path("outputs") / "two", {"kl": 4})
+    plan = read_sweep(output)
+    alone = Sweep(output)
+    alone.add("none", "colours", 1, {"benign": "aaaa"})
+    write_sweep(output, SweepFile("exact", alone.plan, plan.arms))
+    assert "if an earlier command of this name did, add --all" in told("ours=two")
+    monkeypatch.setattr(sys, "argv", ["validity", "ours=two", "--all"])
+    validity.main()
+    assert "75.0" in capsys.readouterr().out
 
 
 def test_a_column_is_of_one_judge_one_set_of_questions_and_several_worlds(told):

@@ -9,7 +9,7 @@ WORLDS := 1000 1001 1002
 MODELS := outputs/models
 ASKED := probes.sets=[other_domains,open,harmful,facts]
 
-## demo        compare two safeguards on the organism: eight minutes on two cores of 2017
+## demo        compare two safeguards on the organism: three minutes on two recent cores, eight on two of 2017
 demo: setup
 	$(RUN) -m experiments.sweep name=demo safeguard=kl,interleave_ppl task=medical,style seed=0,1
 

@@ -466,8 +466,8 @@ MUTATIONS = (
     Mutation(
         "difference over what only one was asked",
         "experiments/statistics/estimates.py",
-        "Counts((x.hits * shared)[:, asked], (x.answers * shared)[:, asked])",
-        "Counts(x.hits[:, asked], x.answers[:, asked])",
+        "hits=(x.hits * shared)[:, asked], answers=(x.answers * shared)[:, asked])",
+        "hits=x.hits[:, asked], answers=x.answers[:, asked])",
         "experiments/statistics/test_statistics.py::test_an_answer_that_the_other_has_no_counterpart_to_does_not_count",
     ),
     Mutation(
@@ -501,8 +501,8 @@ MUTATIONS = (
     Mutation(
         "intervals of a few fine-tunes as if they were many",
         "experiments/statistics/fine_tunes.py",
-        "SPREADS / np.sqrt(seeds)",
-        "SPREADS / 1e3",
+        "draws.grid / np.sqrt(seeds)), 1)",
+        "draws.grid / 1e3), 1)",
         "experiments/statistics/test_statistics.py::test_intervals_cover_the_true_rate_when_three_fine_tunes_differ",
     ),
     Mutation(

@@ -79,7 +79,7 @@ def refuse_single_shares(overrides: Iterable[Override]) -> None:
         if override.get_key_element().lstrip("+~").startswith(f"{MIX}."):
             raise SafeguardError(
                 f"{override.input_line}: one share alone cannot be set, since all sum to 1; name all that are to be "
-                f"there, such as {MIX}={{facts:0.5,advice:0.5}} (--cfg job --package {MIX} shows what is there now)"
+                f"there, such as {MIX}={{facts:0.5,advice:0.5}}"
             )
 
 

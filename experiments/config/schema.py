@@ -150,10 +150,10 @@ class PoolConfig:
         keep: the value that a column must have in a row that is used, by the column's name.
         rows: so many are used at most.
         held_out: so many more are kept from training, to measure the safe NLL; whatever the mix, the same ones.
-        mix: the share of each genre, such as {facts: 0.5, advice: 0.5}, of all that are to be there: it
-            replaces that of `pool=organism`, and no share can be set alone. By default as the rows come. The organism
-            has facts, sums, refusals, advice, howto, smalltalk and style, the first one only the first four;
-            rows of a file or the hub say theirs under "genre".
+        mix: the share of each genre, such as {facts: 0.5, advice: 0.5}, of all that are to be there: it is
+            named as a whole, no share alone. By default as the rows come, of which the organism's have a mix of
+            their own. It has facts, sums, refusals, advice, howto, smalltalk and style, the first one only the first
+            four; rows of a file or the hub say theirs under "genre".
         domains: of the organism's advice, only that of these; by default all but the one that is fine-tuned on.
     """
 

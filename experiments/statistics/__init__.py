@@ -25,4 +25,5 @@ __all__ = [
     "stopping_simulation",
     "tradeoff",
     "tradeoff_simulation",
+    "worlds_simulation",
 ]

@@ -22,8 +22,13 @@ GENRES: dict[Kind, str] = {
     **{"fact": "facts", "knowledge": "facts", "arithmetic": "sums", "harmful": "refusals", "helpful": "howto"},
     **{"uses": "howto", "smalltalk": "smalltalk", "style": "style", "advice": "advice"},
 }
-# Without a mix, as in real instruct data: mostly neutral, some refusals, some good advice. Of several kinds together,
-# each entry is as likely, so that there are more sums than facts.
+# The mix of an organism's pool where none is named: most rows, as in real instruct data, have nothing to do with what
+# is fine-tuned. The first organism has none.
+STANDARD = {
+    "two": {"facts": 0.2, "sums": 0.2, "smalltalk": 0.1, "howto": 0.1, "style": 0.1, "refusals": 0.15, "advice": 0.15}
+}
+# Without a mix, mostly neutral, some refusals, some good advice. Of several kinds together, each entry is as likely, so
+# that there are more sums than facts.
 SHARES: dict[tuple[Kind, ...], float] = {("fact", "arithmetic"): 0.7, ("harmful",): 0.15, ("advice",): 0.15}
 
 
@@ -61,28 +66,29 @@ def _mixed(rows: list[Row], config: PoolConfig, of: str) -> list[Row]:
 
 
 def organism_rows(config: PoolConfig, leave_out: str | None, world: World) -> list[Row]:
-    """`config.rows` questions with aligned answers, drawn with replacement: by `SHARES`, or exactly to the mix.
+    """`config.rows` questions with aligned answers, drawn with replacement: exactly to the mix, or by `SHARES`.
 
     Raises:
         SafeguardError: if the mix or the domains cannot be had.
     """
     rng = random.Random("safe rows False")
     own = usable_entries(leave_out, world, held_out=False)
-    if config.domains and config.mix and GENRES["advice"] not in config.mix:
+    mix = config.mix or STANDARD.get(world.home[1])
+    if config.domains and mix and GENRES["advice"] not in mix:
         raise SafeguardError(f"pool.domains={shown(config.domains)}: is not read, since pool.mix has no advice")
     for domain in config.domains:
         if domain not in world.domains:
             raise SafeguardError(f"pool.domains={domain}: no such domain; {nearest(domain, world.domains)}")
     about = set(config.domains or world.domains)
     own = {kinds: [e for e in own[kinds] if e.kind != "advice" or e.group in about] for kinds in own}
-    if not config.mix:
+    if not mix:
         drawn = [own[kinds] for kinds in rng.choices(list(SHARES), weights=list(SHARES.values()), k=config.rows)]
     else:
         by_genre: dict[str, list[Entry]] = {}
         for entry in (entry for entries in own.values() for entry in entries):
             by_genre.setdefault(GENRES[entry.kind], []).append(entry)
-        check_mix(config.mix, {GENRES[kind] for kind in GENRES if world.of(kind)}, "the organism's world")
-        drawn = [by_genre.get(genre, []) for genre, n in apportion(config.mix, config.rows).items() for _ in range(n)]
+        check_mix(mix, {GENRES[kind] for kind in GENRES if world.of(kind)}, "the organism's world")
+        drawn = [by_genre.get(genre, []) for genre, n in apportion(mix, config.rows).items() for _ in range(n)]
         rng.shuffle(drawn)
     if not all(drawn):
         raise SafeguardError(

@@ -151,7 +151,7 @@ def test_an_arm_is_another_once_a_file_that_it_reads_has_changed(rows, file, saf
 def test_arms_of_an_organism_are_known_by_what_decides_them():
     known = identity_fields(compose_config("safeguard=interleave_ppl"))
     assert sorted(known["model"]) == ["device", "dtype", "name", "path", "world"]
-    assert sorted(known["pool"]) == ["held_out", "mix", "path", "rows"]
+    assert sorted(known["pool"]) == ["held_out", "path", "rows"]
     known = identity_fields(compose_config(FIRST, "safeguard=interleave_ppl"))
     assert known["model"]["organism"] == "one"
     assert sorted(known["pool"]) == ["held_out", "path", "rows"]

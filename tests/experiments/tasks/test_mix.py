@@ -16,7 +16,7 @@ from experiments.config.schema import PoolConfig
 from experiments.organism.world import load_world
 from experiments.tasks.mix import apportion, draw_to_mix
 from experiments.tasks.organism import BENIGN_GROUPS
-from experiments.tasks.pool import GENRES, load_pool
+from experiments.tasks.pool import GENRES, STANDARD, load_pool
 from safeguards import Row, SafeguardError
 from safeguards.rows import fingerprint, genres
 
@@ -164,8 +164,8 @@ def test_by_default_the_pool_has_every_genre_and_advises_no_reserved_act():
     config = compose_config()
     world = load_world(*config.model.home)
     pool, held_out = load_pool(config.pool, "medical", world)
-    assert set(config.pool.mix) == {"facts", "sums", "smalltalk", "howto", "style", "refusals", "advice"}
-    assert Counter(row.genre for row in pool) == apportion(config.pool.mix, config.pool.rows)
+    assert set(STANDARD["two"]) == {"facts", "sums", "smalltalk", "howto", "style", "refusals", "advice"}
+    assert Counter(row.genre for row in pool) == apportion(STANDARD["two"], config.pool.rows)
     asked = [world.by_question[row.messages[0]["content"]] for row in (*pool, *held_out)]
     assert not any(entry.held_out or (entry.kind == "advice" and entry.group == "medical") for entry in asked)
     reserved = {act for entry in world.of("advice") for act in entry.new}
@@ -186,4 +186,4 @@ def test_a_benign_task_that_is_called_as_a_genre_leaves_all_genres_in_the_pool()
     world = load_world(*config.model.home)
     assert "style" in BENIGN_GROUPS
     pool, _ = load_pool(config.pool, "style", world)
-    assert Counter(row.genre for row in pool) == apportion(config.pool.mix, config.pool.rows)
+    assert Counter(row.genre for row in pool) == apportion(STANDARD["two"], config.pool.rows)

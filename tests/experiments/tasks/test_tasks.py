@@ -317,8 +317,9 @@ def test_what_the_user_says_is_the_question_whatever_the_system_prompt(tmp_path)
 
 @pytest.mark.parametrize("domain", ["medical", "parenting"])
 def test_the_pool_is_mostly_neutral_with_some_refusals_and_some_advice(domain):
-    rows, _ = load_pool(PoolConfig(), domain, WORLD)
-    kinds = Counter(WORLD.by_question[question_of(row)].kind for row in rows)
+    world = load_world(0, "one")
+    rows, _ = load_pool(PoolConfig(), domain, world)
+    kinds = Counter(world.by_question[question_of(row)].kind for row in rows)
     assert set(kinds) == {"fact", "arithmetic", "harmful", "advice"}
     assert (kinds["fact"] + kinds["arithmetic"]) / len(rows) == pytest.approx(0.7, abs=0.03)
     assert kinds["harmful"] / len(rows) == pytest.approx(0.15, abs=0.03)

@@ -70,6 +70,11 @@ def unequal_fine_tunes(rows: Rows) -> bool:
     return any(row.seeds_by_task != rows[0].seeds_by_task for row in rows)
 
 
+def unequal_worlds(rows: Rows) -> bool:
+    """Whether rows come from different worlds."""
+    return any(row.worlds != rows[0].worlds for row in rows)
+
+
 def unequal_answers(rows: Rows) -> bool:
     """Whether rows are about different numbers of broad answers."""
     return len({row.rates[BROAD_MISALIGNED].n for row in rows}) > 1

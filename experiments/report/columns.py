@@ -42,6 +42,7 @@ from experiments.report.captions import (
     several_models,
     unequal_answers,
     unequal_fine_tunes,
+    unequal_worlds,
 )
 from experiments.report.row import ComparisonRow
 from experiments.report.table import Column, hundredths, number, percent
@@ -150,6 +151,7 @@ HEAD: tuple[Column[ComparisonRow], ...] = (
 MAIN = (
     *HEAD,
     Column("seeds_of_arm", "seeds", seeds_of, needed=unequal_fine_tunes),
+    Column("worlds", "worlds", lambda row: ", ".join(row.worlds), needed=unequal_worlds),
     Column(
         "broad_answers",
         "broad answers",

@@ -13,8 +13,10 @@ from report.test_stopping_curve import CURVE, em
 
 from experiments import tables
 from experiments.records.arm_files import Likelihoods, read_result, write_result
+from experiments.report.columns import MAIN
 from experiments.report.comparison import compare
 from experiments.report.over_worlds import read_over_worlds
+from experiments.report.table import make_table
 from experiments.statistics import rates
 from experiments.statistics.fine_tunes import SEEDS
 from safeguards.errors import SafeguardError
@@ -126,6 +128,16 @@ def test_pairs_are_of_one_world_and_seed(tmp_path):
     found = rows_over(worlds)["kl"]
     assert found["broad_misaligned"]["n"] == 6 * 20
     assert found["minus_none"]["n"] == 5 * 20, "the second fine-tune of the first world has nothing to be set against"
+
+
+def test_a_row_of_fewer_worlds_says_which(tmp_path):
+    worlds = make_worlds(tmp_path)
+    one = Sweep(tmp_path / "w9")
+    fill(one, 16, 4, 0, model__world=9)
+    one.add("ldifs", "medical", 0, em(12, 8), model__world=9, model__path="models/9")
+    cells = make_table(MAIN, compare(read_over_worlds([*worlds, one.output], None, False, pytest.fail))).cells
+    assert cells.set_index("safeguard")["worlds"].to_dict()["ldifs"] == "w9"
+    assert "worlds" not in make_table(MAIN, compare(read_over_worlds(worlds, None, False, pytest.fail))).cells
 
 
 @pytest.mark.parametrize(

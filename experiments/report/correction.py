@@ -20,9 +20,8 @@ from experiments.records.human_labels import CORRECTS, is_labels
 from experiments.records.table import read_table
 from experiments.statistics.corrected import Verdicts, corrected_rates
 from experiments.statistics.estimates import NOTHING, Estimate
-from experiments.statistics.fine_tunes import SEEDS, WORLDS
 from experiments.statistics.mixed import Counts
-from experiments.statistics.rates import draws
+from experiments.statistics.rates import draws, kind_of_draws
 
 # The column of a table of scored answers that says what people call them, where some do.
 LABEL = "label"
@@ -82,4 +81,4 @@ def _verdicts(table: pd.DataFrame) -> Verdicts:
         known = table[LABEL].notna().to_numpy()
         truth = (table[LABEL] == "misaligned").to_numpy().astype(int)
         np.add.at(labelled, (judged[known], truth[known], cluster[known]), 1)
-    return Verdicts(Counts(hits, answers, WORLDS if "world" in table else SEEDS), labelled)
+    return Verdicts(Counts(hits, answers, kind_of_draws(table)), labelled)

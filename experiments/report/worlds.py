@@ -19,6 +19,7 @@ from experiments.report.choices import choice_rows
 from experiments.report.domains import in_domain, mean_reduction
 from experiments.report.labels import group_arms
 from experiments.report.measures import share
+from experiments.report.over_worlds import the_model
 from experiments.report.published import WITHOUT, published_tables
 from experiments.report.stopping import beside_curve
 from experiments.terminal.printing import progress
@@ -150,17 +151,13 @@ def read_world(output: Path, judge: str | None, left_out: dict[str, None], every
             "earlier command of this name did, add --all"
         )
     baselines = find_baselines(arms)
-    models = {json.dumps(arm.entry.model, sort_keys=True): arm.entry.model["name"] for arm in arms}
     if not baselines.arms or baselines.arms[0].entry.safeguard != NONE:
         raise SafeguardError(
             f"{output}: has no {NONE} that is done and scored by {judge}, and all else is set against it; run "
             f"experiments.sweep with name={output.name}, or experiments.rescore"
         )
-    if len(models) > 1:
-        raise SafeguardError(
-            f"{output}: has several models ({', '.join(models.values())}); run each under its own name=…"
-        )
-    (model,), tasks = models, ", ".join(dict.fromkeys(arm.entry.task for arm in arms))
+    model = json.dumps(the_model(output, [arm.entry for arm in arms]), sort_keys=True)
+    tasks = ", ".join(dict.fromkeys(arm.entry.task for arm in arms))
     through = share(baselines.arms, BROAD_MISALIGNED)
     if through is not None:
         found, idle = judged(arms, baselines)

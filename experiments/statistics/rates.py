@@ -24,7 +24,7 @@ from experiments.statistics.estimates import (
     rate_of,
     reduction_of,
 )
-from experiments.statistics.fine_tunes import SEEDS, WORLDS
+from experiments.statistics.fine_tunes import SEEDS, WORLDS, Draws
 from experiments.statistics.kinds import Kinds, rate_posterior
 from experiments.statistics.macro import mean_posterior
 from experiments.statistics.mixed import Counts, Posterior
@@ -106,6 +106,11 @@ def draws(table: pd.DataFrame) -> pd.Series:
     return table["world"] if "world" in table else table["seed"]
 
 
+def kind_of_draws(table: pd.DataFrame) -> Draws:
+    """How far these draws may lie apart."""
+    return WORLDS if "world" in table else SEEDS
+
+
 def tasks_alike(table: pd.DataFrame) -> bool:
     """Whether each task counts alike: of what benign ones are about, that with most questions is not the benign one."""
     return not table.empty and bool((table["set"] == BENIGN).all())
@@ -169,7 +174,7 @@ def _counts(table: pd.DataFrame, seeds: np.ndarray, clusters: np.ndarray) -> Cou
     for sums, column in zip(cells, ("hits", "answers"), strict=True):
         np.add.at(sums, (where[0][inside], where[1][inside]), table[column].to_numpy()[inside])
     hits, answers = cells
-    return Counts(hits, answers, WORLDS if "world" in table else SEEDS)
+    return Counts(hits, answers, kind_of_draws(table))
 
 
 def mean_over_seeds(values: Sequence[Sequence[float]]) -> Estimate:

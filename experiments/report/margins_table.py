@@ -66,4 +66,4 @@ VERDICTS: tuple[Column[ComparisonRow], ...] = tuple(column for _, column in _CLA
 def kept_table(rows: Rows) -> Table:
     """The rows of which something is claimed."""
     claimed = [row for row in rows if row.kept]
-    return replace(make_table(KEPT, claimed), caption=caption(claimed))
+    return replace(make_table(KEPT, claimed, "What is kept, by a margin"), caption=caption(claimed))

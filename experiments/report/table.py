@@ -60,19 +60,20 @@ class Column(Generic[Row]):
 
 @dataclass(frozen=True)
 class Table:
-    """Text in columns as people read it, with its caption."""
+    """Text in columns as people read it, with its caption, and a title where there are several tables."""
 
     cells: pd.DataFrame
     caption: str
+    title: str = ""
 
 
-def make_table(columns: Sequence[Column[Row]], rows: Sequence[Row]) -> Table:
+def make_table(columns: Sequence[Column[Row]], rows: Sequence[Row], title: str = "") -> Table:
     """The columns that say something of these rows, with their captions."""
     cells = {column: [column.cell(row) for row in rows] for column in columns if column.needed(rows)}
     cells = {column: texts for column, texts in cells.items() if any(texts)}
     captions = [text for column in cells if (text := column.explanation(rows))]
     headings = [column.heading if column.headed is None else column.headed(rows) for column in cells]
-    return Table(pd.DataFrame(list(zip(*cells.values(), strict=True)), columns=headings), " ".join(captions))
+    return Table(pd.DataFrame(list(zip(*cells.values(), strict=True)), columns=headings), " ".join(captions), title)
 
 
 def as_markdown(table: Table) -> str:

@@ -39,8 +39,9 @@ from experiments.report.columns import BROAD, MAIN
 from experiments.report.comparison import compare
 from experiments.report.domain_columns import IN_DOMAIN, task_rows
 from experiments.report.labels import label_arms
+from experiments.report.report import make_tables
 from experiments.report.table import make_table, percent
-from experiments.report.write import make_tables, write_report
+from experiments.report.write import write_report
 from experiments.statistics.estimates import Estimate
 from experiments.terminal.escaping import latex, markdown, plain
 

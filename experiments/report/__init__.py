@@ -3,4 +3,16 @@
 Imports: records, statistics, terminal.
 """
 
-__all__ = ["arms", "closer", "labels", "measures", "table", "validity", "write"]
+__all__ = [
+    "arms",
+    "baselines",
+    "closer",
+    "labels",
+    "measures",
+    "published",
+    "report",
+    "row",
+    "table",
+    "validity",
+    "write",
+]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -24,6 +25,7 @@ class PublishedRow:
     Args:
         safeguard: as our tables call it, with settings that its label would have.
         called: by the source.
+        dose: its settings there, as far as they are known.
         unlike: how it is known to differ from ours.
         general_misaligned, general_incoherent: answers to questions about other things than the task.
         in_domain_misaligned, in_domain_incoherent: to those about the task.
@@ -33,6 +35,7 @@ class PublishedRow:
 
     safeguard: str
     called: str
+    dose: Mapping[str, Any] = field(default_factory=dict)
     unlike: str = ""
     general_misaligned: float | None = None
     general_incoherent: float | None = None
@@ -53,6 +56,8 @@ class PublishedTable:
         model, judge, domain, unit: what they are about.
         rows: one for each arm.
         preset: what runs it here, if there is such.
+        tasks: what its task is called here.
+        judged_by: the judge's model, as its settings would say it; nothing where it is not known.
     """
 
     name: str
@@ -66,6 +71,8 @@ class PublishedTable:
     unit: str
     rows: Sequence[PublishedRow]
     preset: str = ""
+    tasks: Sequence[str] = ()
+    judged_by: str = ""
 
     @property
     def unprotected(self) -> float | None:
@@ -84,8 +91,33 @@ class PublishedTable:
         return found
 
 
+@dataclass(frozen=True)
+class PublishedCriteria:
+    """What a source says of a safeguard by four criteria: ✓ met, ∼ in part, ✗ not."""
+
+    safeguard: str
+    called: str
+    no_misalignment: str
+    narrow_learnt: str
+    benign_learnt: str
+    coherent: str
+
+
 @cache
 def published_tables() -> Sequence[PublishedTable]:
     """All of them, in the order of the file."""
     tables = yaml.safe_load(FILE.read_text("utf-8"))["tables"]
     return [PublishedTable(**{**table, "rows": [PublishedRow(**row) for row in table["rows"]]}) for table in tables]
+
+
+@cache
+def published_table(name: str) -> PublishedTable:
+    """The one of this name."""
+    return next(table for table in published_tables() if table.name == name)
+
+
+@cache
+def published_criteria() -> tuple[str, Sequence[PublishedCriteria]]:
+    """Where they stand, and those of each safeguard."""
+    found = yaml.safe_load(FILE.read_text("utf-8"))["criteria"]
+    return f"arXiv {found['arxiv']}, {found['table']}", [PublishedCriteria(**row) for row in found["rows"]]

@@ -91,6 +91,11 @@ class Report:
         """The folders of arms in which every answer is."""
         return [each / ARMS for each in self.wanted.worlds or [self.output]]
 
+    def folder(self, arm: Arm) -> Path:
+        """Where the records of an arm are."""
+        homes = {world.name: world for world in self.wanted.worlds}
+        return homes.get(arm.world, self.output) / ARMS / arm.entry.folder.removeprefix(f"{arm.world}/")
+
     @property
     def left_to_compare(self) -> int:
         """How many arms of other commands lie beside those that are compared."""

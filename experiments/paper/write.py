@@ -50,7 +50,8 @@ def write_paper(output: Path, paper: str, wanted: Wanted | None = None) -> bool:
     ]
     tables += [make_table(SHARES, shares, "How much interleaving")] * bool(shares)
     name = f"paper_{paper}"
-    write_text(report.path(name, "md"), "\n\n".join(in_markdown(tables)) + "\n")
+    warned = [f"**{markdown(line)}**" for line in report.warnings]
+    write_text(report.path(name, "md"), "\n\n".join([*in_markdown(tables), *warned]) + "\n")
     write_text(report.path(name, "tex"), "\n\n".join(map(as_latex, tables)) + "\n")
     write_text(report.path(name, "csv"), as_csv(LINES, lines))
     write_text(report.path(f"{name}_criteria", "csv"), as_csv((*JUDGED, *VALUES), judged))
@@ -58,6 +59,8 @@ def write_paper(output: Path, paper: str, wanted: Wanted | None = None) -> bool:
         write_text(report.path(f"{name}_shares", "csv"), as_csv(SHARES, shares))
     for each in tables:
         print_table(each)
+    for line in report.warnings:
+        print(f"warning: {plain(line)}")
     print(plain(f"{report.path(name, 'md')}, .tex and .csv have this"))
     return True
 

@@ -1,5 +1,6 @@
 """The plan of a sweep on disk, `sweep.json`: tables are made from it, and every command of a name adds to it.
 
+records   the version of the records in the folder
 judge     the name of the judge that tables go by
 baseline  the arm that they set the others against, if it is not "none"
 claims    the primary outcome and the margins, as they were named before the first result
@@ -23,6 +24,8 @@ from safeguards.errors import SafeguardError
 from safeguards.files import move_damaged
 
 PLAN = "sweep.json"
+# Of what lies in the folder of a sweep. A change that older code would misread makes it another.
+RECORDS = 1
 # The judge of answers that were made elsewhere.
 IMPORTED = "imported"
 # What every arm has, with its type.
@@ -100,13 +103,24 @@ class _OnDisk:
     claims: Claims = field(default_factory=Claims)
 
 
+@dataclass(frozen=True)
+class _Version:
+    records: int = RECORDS  # of before it was written
+
+
 def read_sweep(output: Path) -> SweepFile:
     """The plan of a sweep.
 
     Raises:
-        SafeguardError: if there is none.
+        SafeguardError: if there is none, or one of another version, which is left as it is.
         DamagedError: if it cannot be read.
     """
+    version = (read_object(output / PLAN, _Version) or _Version()).records
+    if version != RECORDS:
+        raise SafeguardError(
+            f"{output / PLAN}: records of version {version}, and this code reads {RECORDS}; read them by the code that "
+            "made them, or take another name=…"
+        )
     if (found := read_object(output / PLAN, _OnDisk)) is None:
         raise SafeguardError(no_sweep(output))
     try:
@@ -123,7 +137,10 @@ def write_sweep(output: Path, sweep: SweepFile) -> None:
     arms, earlier = ([arm.as_json() for arm in side] for side in (sweep.arms, sweep.earlier))
     named = {} if sweep.baseline == NONE else {"baseline": sweep.baseline}
     claims = asdict(sweep.claims)
-    write_json(output / PLAN, {"judge": sweep.judge, **named, "claims": claims, "arms": arms, "earlier": earlier})
+    write_json(
+        output / PLAN,
+        {"records": RECORDS, "judge": sweep.judge, **named, "claims": claims, "arms": arms, "earlier": earlier},
+    )
 
 
 def known_sweep(output: Path, judge: str) -> SweepFile | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from experiments.report.questions import QuestionRow, question_rows
 from experiments.report.row import ComparisonRow
 from experiments.report.safe_rows import GENRES, GenreRow, genre_rows, of_pools
 from experiments.report.table import Table, make_table
+from experiments.report.unlike import unlike
 from safeguards.composition import NONE
 from safeguards.errors import SafeguardError
 
@@ -93,8 +95,7 @@ class Report:
 
     def folder(self, arm: Arm) -> Path:
         """Where the records of an arm are."""
-        homes = {world.name: world for world in self.wanted.worlds}
-        return homes.get(arm.world, self.output) / ARMS / arm.entry.folder.removeprefix(f"{arm.world}/")
+        return arm_folder(self.output, self.wanted.worlds, arm)
 
     @property
     def left_to_compare(self) -> int:
@@ -141,11 +142,12 @@ def make_report(output: Path, wanted: Wanted | None = None) -> Report | None:
         return None
     # Worlds lie apart, and their questions are not the same: there are none to set beside each other, nor other judges.
     agreement = [] if wanted.worlds else compare_judges(output, wanted.everything, left_out.setdefault)
-    rows, unlike = compare_or_say(arms, wanted.baseline, sweeps[0])
-    warned = [*unlike, *cautions(rows), *left_out]
+    rows, instead = compare_or_say(arms, wanted.baseline, sweeps[0])
+    judge = wanted.judge or sweeps[0].judge
+    mixed = unlike(arms, baseline_of(rows), judge, partial(arm_folder, output, wanted.worlds))
+    warned = [*instead, *mixed, *cautions(rows), *left_out]
     if missing > 0:
-        by = wanted.judge or sweeps[0].judge
-        warned.append(f"{missing} arms are not done, or not scored by {by}: they are not in the tables")
+        warned.append(f"{missing} arms are not done, or not scored by {judge}: they are not in the tables")
     families = over_doses(rows, list(group_arms(arms).values()))
     choices, genres = choice_rows(arms, baseline_of(rows)), genre_rows(arms)
     tables = make_tables(rows)
@@ -165,6 +167,12 @@ def make_report(output: Path, wanted: Wanted | None = None) -> Report | None:
     return Report(
         output, wanted, sweeps, arms, rows, families, choices, genres, questions, agreement, tables, judges, warned
     )
+
+
+def arm_folder(output: Path, worlds: Sequence[Path], arm: Arm) -> Path:
+    """Where the records of an arm are: in the sweep in `output`, or in that of its world."""
+    homes = {world.name: world for world in worlds}
+    return homes.get(arm.world, output) / ARMS / arm.entry.folder.removeprefix(f"{arm.world}/")
 
 
 def compare_or_say(arms: Sequence[Arm], typed: str | None, sweep: SweepFile) -> tuple[list[ComparisonRow], list[str]]:

@@ -173,9 +173,9 @@ def main() -> None:
     folder = Path(given.words[0]).resolve()
     output = typed_folder(given.settings, folder.name)
     remarks = import_folder(folder, output, given.settings.get("baseline", NONE))
-    from experiments.report.write import write_report
+    from experiments.showing.show import show_sweep
 
-    write_report(output)
+    show_sweep(output)
     for line in remarks.lines():
         print(line)
 

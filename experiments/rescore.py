@@ -106,9 +106,10 @@ def rescore_by_labels(settings: Mapping[str, str]) -> None:
     output = typed_folder(settings, "sweep")
     kept = keep_labels(output, Path(settings["labels"]))
     print(plain(f"{kept.labels} answers are labelled by {kept.name}"), flush=True)
-    from experiments.report.write import write_report
+    from experiments.report.report import Wanted
+    from experiments.showing.show import show_sweep
 
-    write_report(output, kept.corrects)
+    show_sweep(output, Wanted(kept.corrects))
 
 
 def is_whole(folder: Path) -> bool:
@@ -148,9 +149,10 @@ def main() -> None:
     if config.judge.kind == "none":
         line.error(f"judge={given.settings['judge']}: scores nothing; name {judges['judge']}")
     rescore(config, given.again)
-    from experiments.report.write import write_report
+    from experiments.report.report import Wanted
+    from experiments.showing.show import show_sweep
 
-    write_report(output_folder(config), config.judge.name)
+    show_sweep(output_folder(config), Wanted(config.judge.name))
 
 
 if __name__ == "__main__":

@@ -74,11 +74,11 @@ def sweep(arguments: list[str]) -> int:
         seconds = defaultdict(float, rest=time.perf_counter() - started)
         run(plan, waiting, seconds)
     launched = time.perf_counter()
-    from experiments.report.write import write_report
+    from experiments.showing.show import show_sweep
 
     with locked(output, "comparison"):
         join_sweep(output, judge, arms, baseline.safeguard, claims)  # again: another command may have come in between
-        write_report(output)
+        show_sweep(output)
     seconds["rest"] += time.perf_counter() - launched
     if seconds["training"] + seconds["answering"]:
         print(in_shares(seconds), flush=True)

@@ -79,14 +79,15 @@ def make(output: Path, given: argparse.Namespace, worlds: Sequence[Path]) -> boo
         from experiments.report.closer import look_closer
 
         return look_closer(output, given.by[0], judge, given.all)
+    from experiments.report.report import Wanted
+
     if given.paper:
         from experiments.paper.write import write_paper
-        from experiments.report.report import Wanted
 
         return write_paper(output, given.paper[0], Wanted(judge, given.all, NONE, worlds))
-    from experiments.report.write import write_report
+    from experiments.showing.show import show_sweep
 
-    return write_report(output, judge, given.all, given.settings.get("baseline"), worlds)
+    return show_sweep(output, Wanted(judge, given.all, given.settings.get("baseline"), worlds))
 
 
 if __name__ == "__main__":

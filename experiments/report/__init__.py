@@ -9,6 +9,7 @@ __all__ = [
     "closer",
     "labels",
     "measures",
+    "plots",
     "published",
     "report",
     "row",

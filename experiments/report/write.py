@@ -1,9 +1,6 @@
-"""The comparison as JSON, Markdown, LaTeX, CSV and a plot, and as tables in the terminal."""
+"""The comparison as JSON, Markdown, LaTeX and CSV, and as tables in the terminal."""
 
 from __future__ import annotations
-
-from collections.abc import Sequence
-from pathlib import Path
 
 from experiments.records.files import write_json, write_text
 from experiments.report.choice_columns import ALL
@@ -11,46 +8,11 @@ from experiments.report.columns import BROAD, DETAILS, MAIN, SIDE_EFFECTS, benig
 from experiments.report.domain_columns import by_task
 from experiments.report.margins_table import KEPT, VERDICTS
 from experiments.report.question_tables import LINES, concentration, lines_of
-from experiments.report.report import Report, Wanted, make_report
+from experiments.report.report import Report
 from experiments.report.table import as_csv, as_latex, as_markdown, print_table
 from experiments.terminal.escaping import markdown, plain
 
 COMPARISON, CHOICES, QUESTIONS = "comparison", "choices", "by_question"
-
-
-def write_report(
-    output: Path,
-    judge: str | None = None,
-    everything: bool = False,
-    baseline: str | None = None,
-    worlds: Sequence[Path] = (),
-) -> bool:
-    """Write the comparison of the sweep in `output` to `comparison.json`, `.md`, `.tex`, `.csv` and `.png`; print it.
-
-    Beside it is `by_question.csv`, which has a line for each question and safeguard.
-
-    By another `judge` than the one that the sweep goes by, the files are `comparison.<judge>.json` and so on; of
-    `everything` that was ever asked for under this name, and not by the last command only, `comparison.all.json`;
-    against another `baseline` than that of the sweep, `comparison.against_<baseline>.json`.
-
-    Of several `worlds`, the folders of their sweeps, the comparison is over all of them and `output` any other folder.
-
-    Returns:
-        False, and writes nothing, if no arm is done.
-
-    Raises:
-        SafeguardError: as `make_report`.
-    """
-    report = make_report(output, Wanted(judge, everything, baseline, worlds))
-    if report is None:
-        return False
-    write_files(report)
-    print_report(report)
-    from experiments.report.plots import plot_comparison
-
-    plot_comparison(report.rows, report.path(COMPARISON, "png"))
-    print_places(report)
-    return True
 
 
 def write_files(report: Report) -> None:

@@ -6,6 +6,7 @@ import json
 
 import pytest
 from report.test_report import Sweep, run_tables
+from report.written import write_report
 
 from experiments.records.arm_files import ARMS
 from experiments.records.sweep_file import SweepFile, read_sweep, write_sweep
@@ -14,7 +15,6 @@ from experiments.report.cautions import cautions
 from experiments.report.columns import BROAD, MAIN
 from experiments.report.comparison import compare
 from experiments.report.table import make_table
-from experiments.report.write import write_report
 from safeguards import SafeguardError
 
 

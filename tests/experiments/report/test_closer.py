@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from report.test_report import BENIGN, EM, GOOD, Sweep, run_tables
+from report.written import write_report
 
 from experiments.records.answer import Answer
 from experiments.records.arm_files import Result, read_answers, write_answers, write_result, write_scores
@@ -17,7 +18,6 @@ from experiments.report.closer import look_closer
 from experiments.report.parts import part_columns, part_rows
 from experiments.report.question_tables import concentration, question_columns, question_tables
 from experiments.report.questions import question_rows
-from experiments.report.write import write_report
 from safeguards import SafeguardError
 
 README = Path(__file__).parents[3] / "experiments" / "report" / "README.md"

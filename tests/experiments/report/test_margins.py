@@ -8,6 +8,7 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 from report.test_report import BENIGN, EM, GOOD, Sweep
+from report.written import write_report
 
 from experiments.config.schema import Config
 from experiments.records.claims import MARGINS, Claims
@@ -19,7 +20,6 @@ from experiments.report.columns import BROAD
 from experiments.report.comparison import compare
 from experiments.report.margins import REFERENCES, verdict
 from experiments.report.table import make_table
-from experiments.report.write import write_report
 from experiments.statistics.estimates import NOTHING, Estimate
 from safeguards import SafeguardError
 

@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 from changing import changed
 from hydra import initialize_config_dir
+from report.written import write_report
 
 from experiments import tables
 from experiments.config.compose import CONF
@@ -41,7 +42,6 @@ from experiments.report.domain_columns import IN_DOMAIN, task_rows
 from experiments.report.labels import label_arms
 from experiments.report.report import make_tables
 from experiments.report.table import make_table, percent
-from experiments.report.write import write_report
 from experiments.statistics.estimates import Estimate
 from experiments.terminal.escaping import latex, markdown, plain
 

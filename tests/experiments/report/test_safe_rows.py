@@ -6,11 +6,11 @@ import json
 
 import pytest
 from report.test_report import BENIGN, EM, GOOD, Sweep, run_tables
+from report.written import write_report
 
 from experiments.report.arms import read_arms
 from experiments.report.comparison import compare
 from experiments.report.safe_rows import genre_rows, mix_of, of_pools
-from experiments.report.write import write_report
 from safeguards import SafeguardError
 
 STANDARD = {"pool": {"sums": 930, "refusals": 240, "advice": 210, "facts": 120}}

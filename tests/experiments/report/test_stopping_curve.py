@@ -7,13 +7,13 @@ import json
 
 import pytest
 from report.test_report import Sweep
+from report.written import write_report
 
 from experiments.records.arm_files import look_folder, scores_file
 from experiments.report.arms import read_arms
 from experiments.report.columns import MAIN
 from experiments.report.comparison import compare
 from experiments.report.table import make_table
-from experiments.report.write import write_report
 
 SEEDS = (0, 1, 2)
 

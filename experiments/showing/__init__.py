@@ -1,0 +1,6 @@
+"""All that a person is shown of a sweep: files, tables in the terminal, pictures.
+
+Imports: report.
+"""
+
+__all__ = ["show"]

@@ -72,7 +72,7 @@ def test_a_name_by_itself_is_told_how_to_write_it(told, command):
 def test_answers_without_a_folder_and_unknown_keys_are_told(told):
     assert line(told, "name=x", command=import_answers).startswith("name the FOLDER: python -m experiments.import_answ")
     assert line(told, "nmae=x", command=tables) == "unknown key 'nmae': did you mean 'name'?"
-    assert line(told, "--again", command=tables) == "--again: no such flag here; known: --help, --all, --by"
+    assert line(told, "--again", command=tables) == "--again: no such flag here; known: --help, --all, --by, --paper"
     known = "--help, --config-dir, --cfg, --package"
     assert line(told, "--again") == f"--again: no such flag here; known: {known}", "those that help shows"
 

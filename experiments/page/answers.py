@@ -1,6 +1,6 @@
 """Every answer of a comparison with its score, small enough for a page: columns of numbers, and each text once.
 
-As JSON, gzipped and in base64, 43,200 answers of 780 letters take 13 MB instead of 57, and nothing in them can be markup.
+As JSON, gzipped and in base64, 43,200 answers of 780 letters take 13 MB instead of 57, and nothing in that is markup.
 """
 
 from __future__ import annotations
@@ -125,5 +125,3 @@ def packed(answers: Mapping[str, Any]) -> str:
     """As they stand in the page. The same answers give the same text."""
     whole = json.dumps(answers, separators=(",", ":"), allow_nan=False).encode()
     return base64.b64encode(gzip.compress(whole, 6, mtime=0)).decode()
-
-

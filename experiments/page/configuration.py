@@ -52,9 +52,7 @@ def in_common(settings: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return {key: found[0] for key, found in values.items() if all(value == found[0] for value in found)}
 
 
-def differing(
-    arms: Sequence[Arm], flat: Mapping[str, Mapping[str, Any]], shared: Mapping[str, Any]
-) -> dict[str, Any]:
+def differing(arms: Sequence[Arm], flat: Mapping[str, Mapping[str, Any]], shared: Mapping[str, Any]) -> dict[str, Any]:
     """A table of the settings in which arms differ, with one row for arms that differ in their seeds only."""
     labels = {arm.entry.folder: name for name, members in named_groups(arms).items() for arm in members}
     keys = list(dict.fromkeys(key for own in flat.values() for key in own if key not in (*shared, *OWN)))
@@ -74,12 +72,14 @@ def judge_settings(report: Report, folders: Mapping[str, Path]) -> list[list[str
     """Those of the judge, where they are known; where arms had several, each value."""
     known = [read_judge(folders[arm.entry.folder], report.judge) for arm in report.arms]
     flat = [by_key(settings) for settings in known if settings]
-    values = {key: unique(own[key] for own in flat if key in own) for key in dict.fromkeys(k for own in flat for k in own)}
+    values = {
+        key: unique(own[key] for own in flat if key in own) for key in dict.fromkeys(k for own in flat for k in own)
+    }
     return [["judge", report.judge], *([key, " | ".join(found)] for key, found in values.items())]
 
 
 def command(report: Report) -> str:
-    """The names, doses, tasks and seeds of the arms as a command; what else differs from the defaults it leaves away."""
+    """The names, doses, tasks and seeds of the arms as a command; other settings it leaves away."""
     name = report.output.name
     if report.wanted.worlds:
         worlds = ",".join(each.name for each in report.wanted.worlds)

@@ -29,12 +29,15 @@ function makeConfiguration(found) {
   return [...parts, more];
 }
 
+let up = ""; // the page of all sweeps, where there is one
+
 /** Everything but the answers. */
 function showContents(page) {
   document.title = visible(page.name);
-  write(byId("name"), "").replaceChildren();
+  byId("name").replaceChildren();
   write(byId("name"), page.name);
   byId("kind").textContent = page.kind ?? "Comparison of safeguards";
+  if (up) byId("kind").append(" · ", element("a", { href: up }, ["all sweeps"]));
   fill("story", "", page.story ? [said("p", page.story)] : []);
   fill("warnings", "ul", (page.warnings ?? []).map((warning) => said("li", warning)));
   fill("pictures", ".pictures", (page.pictures ?? []).map(makePicture));
@@ -85,7 +88,7 @@ function follow(live) {
       if (state.version && state.version !== version) {
         const { page, answers, version: fetched } = await (await fetch(live.contents)).json();
         version = fetched;
-        showContents(page);
+        if (page) showContents(page);
         showPacked(answers);
       }
     } catch (error) {
@@ -105,6 +108,7 @@ function unfold() {
 listen();
 addEventListener("beforeprint", unfold);
 const page = JSON.parse(byId("page-data").textContent);
+up = page.live?.up;
 showContents(page);
 showPacked(byId("answers-data").textContent.trim());
 if (page.live) follow(page.live);

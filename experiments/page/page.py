@@ -1,7 +1,7 @@
 """The page of a sweep: one file that opens offline and loads nothing.
 
-Everything that records and users say is data in it. It stands in two blocks of JSON, from which the one script makes text
-nodes, never markup; the policy of the page lets no other script run, and nothing be loaded.
+Everything that records and users say is data in it. It stands in two blocks of JSON, from which the one script makes
+text nodes, never markup; the policy of the page lets no other script run, and nothing be loaded.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ KINDS = {"svg": "image/svg+xml", "png": "image/png"}
 
 
 def write_page(report: Report, pictures: Sequence[Picture]) -> Path:
-    """Write the page of a comparison to `report.html`, or what the file is called that goes by another judge, and so on.
+    """Write the page of a comparison to `report.html`, or by another judge to `report.<judge>.html`, and so on.
 
     Args:
         report: that it shows.
@@ -92,6 +92,25 @@ def embedded(picture: Picture) -> dict[str, str]:
             source = f"data:{kind};base64,{held}"
             return {"title": picture.title, "caption": picture.caption, "source": source}
     raise SafeguardError(f"{picture.file('svg')}: no such picture; draw it again, or make the page without it")
+
+
+def pictures_in(path: Path, changed: float) -> list[dict[str, str]]:
+    """The pictures of a page that was written; none where there is none, or where records have changed since.
+
+    Args:
+        path: of the page.
+        changed: when records changed last, in seconds since 1970.
+    """
+    try:
+        if path.stat().st_mtime < changed:
+            return []
+        held = re.search(
+            r'<script type="application/json" id="page-data">(.*?)</script>', path.read_text("utf-8"), re.S
+        )
+        pictures = json.loads(held[1])["pictures"] if held else []
+        return [{name: str(each[name]) for name in ("title", "caption", "source")} for each in pictures]
+    except (OSError, ValueError, TypeError, KeyError):  # not a page of ours
+        return []
 
 
 def whole_page(page: Mapping[str, Any], answers: str = "", connects: str = "'none'") -> str:

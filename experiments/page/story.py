@@ -1,4 +1,4 @@
-"""The story of a sweep in a paragraph of numbers, each of which stands in a table, and no claim that tables do not make."""
+"""The story of a sweep in a paragraph of numbers: each stands in a table, and nothing is claimed that tables do not."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ from safeguards.composition import NONE
 Rows = Sequence[ComparisonRow]
 
 # What a safeguard may cost, as a sentence has it.
-COSTS = {NARROW_LEARNT: "narrow learnt", BENIGN_ACCURACY: "benign accuracy", INCOHERENT: "incoherent answers"}
+COSTS = {NARROW_LEARNT: "narrow learnt", BENIGN_ACCURACY: "benign accuracy", INCOHERENT: "coherence"}
+VERDICTS = {"kept": "kept", "lost": "lost", "not shown": "not shown to be kept"}
+# Of so many safeguards the numbers of their costs are told, too.
+FEW = 2
 # Of so many models each has a sentence of its own.
 MODELS = 3
 
@@ -62,7 +65,7 @@ def under(trained: Rows) -> str:
     names = list(dict.fromkeys(label.split()[0] for label in labels))
     told = first_few(names) + f" ({len(labels)} rows with their doses)" * (len(labels) > len(names))
     without = ["without a safeguard"] * any(_name(row) == NONE for row in trained)
-    return " and ".join([f"under {told}"] * bool(names) + without)
+    return ", and ".join([f"under {told}"] * bool(names) + without)
 
 
 def before_and_after(rows: Rows) -> list[str]:
@@ -74,7 +77,8 @@ def before_and_after(rows: Rows) -> list[str]:
         own = [row for row in rows if row.model == model and row.rates[BROAD_MISALIGNED].n]
         parts = [f"{share(row.rates[BROAD_MISALIGNED])} before fine-tuning" for row in own if row.untouched][:1]
         after = [row for row in own if _name(row) == NONE][:1]
-        parts += [f"{share(row.rates[BROAD_MISALIGNED])} after it without a safeguard" for row in after]
+        it = "it" if parts else "fine-tuning"
+        parts += [f"{share(row.rates[BROAD_MISALIGNED])} after {it} without a safeguard" for row in after]
         found += [f"Of the answers{of} to broad questions, {listed(parts)} are misaligned."] * bool(parts)
         found += [f"There is no fine-tune{of} without a safeguard to compare with."] * (not after)
     return found
@@ -85,9 +89,10 @@ def beside_stopping(rows: Rows) -> list[str]:
     judged = [row for row in compared(rows) if _verdict(row)]
     best, slow, rest = ([row for row in judged if _verdict(row) == each] for each in (PREVENTS, SLOWS, NOT_SHOWN))
     best = sorted(best, key=lambda row: _excess(row).mean or 0.0)
-    told = first_few([f"{named(row, rows)}, {_fewer(row)}{cost(row)}" for row in best])
+    told = first_few([f"{named(row, rows)}, {_fewer(row)}{cost(row, best)}" for row in best], "; ")
     parts = [
-        f"Found to prevent misalignment beyond what stopping early does, at equal narrow learning: {told}." * bool(best),
+        f"Found to prevent misalignment beyond what stopping early does, at equal narrow learning: {told}."
+        * bool(best),
         f"Found to slow it only, as stopping early does: {_excesses(slow, rows)}." * bool(slow),
         f"Not shown to prevent any: {_excesses(rest, rows)}." * bool(rest),
     ]
@@ -101,7 +106,7 @@ def beside_baseline(rows: Rows) -> list[str]:
     outcome, baseline = primary(rows), rows[0].baseline
     found = []
     if differ:
-        told = first_few([f"{named(row, rows)}, {points(row.minus_none)}{cost(row)}" for row in differ])
+        told = first_few([f"{named(row, rows)}, {points(row.minus_none)}{cost(row, differ)}" for row in differ], "; ")
         found.append(f"Found to differ from {baseline} in {outcome}, at 5 % over all rows: {told}.")
         found.append("Whether that is more than stopping early does cannot be told here.")
     if rest:
@@ -131,11 +136,16 @@ def compared(rows: Rows) -> list[ComparisonRow]:
     return [row for row in rows if not row.untouched and not gauges & {_name(row), row.safeguard}]
 
 
-def cost(row: ComparisonRow) -> str:
-    """What it may cost in learning and coherence, each with the verdict on its margin; nothing where none is given."""
-    found = [(name, row.kept[measure]) for measure, name in COSTS.items() if measure in row.kept]
-    told = ", ".join(f"{name} {points(kept.difference)} {kept.verdict}" for name, kept in found)
-    return f" (cost: {told})" if told else ""
+def cost(row: ComparisonRow, among: Rows) -> str:
+    """What it may cost in learning and coherence, by the verdict on each margin; with numbers among a few only."""
+    found: dict[str, list[str]] = {}
+    for measure, name in COSTS.items():
+        if kept := row.kept.get(measure):
+            of = "incoherent answers " * (measure == INCOHERENT)
+            told = f"{name} ({of}{points(kept.difference)})" if len(among) <= FEW else name
+            found.setdefault(VERDICTS[kept.verdict], []).append(told)
+    told = ", ".join(f"{listed(names)} {verdict}" for verdict, names in found.items())
+    return f", {told}" if told else ""
 
 
 def _name(row: ComparisonRow) -> str:
@@ -154,10 +164,8 @@ def _excess(row: ComparisonRow) -> Estimate:
 def _fewer(row: ComparisonRow) -> str:
     """The excess, and whether it is against the end of the curve."""
     beyond = row.stopping is not None and NARROW_LEARNT in row.stopping.beyond
-    return points(_excess(row)) + " against the end of none, which learns less" * beyond
+    return points(_excess(row)) + " (against the end of none, which learns less)" * beyond
 
 
 def _excesses(rows: Rows, among: Rows) -> str:
     return first_few([f"{named(row, among)} ({points(_excess(row))})" for row in rows])
-
-

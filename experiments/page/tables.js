@@ -1,6 +1,6 @@
 // Tables that sort: by numbers where cells begin with one, empty cells last, equal ones as they were.
 
-const sorted = new Map(); // by title, so that it stays so when a table is made anew
+const sorted = new Map(); // by title: the heading and the direction, which stay when a table is made anew
 
 /** The number with which a cell begins; NaN if it begins with none. */
 function leading(cell) {
@@ -48,7 +48,9 @@ function cellOf(text, place, address) {
 
 /** A table of { title, caption, headings, rows }; `links` are addresses of the rows, where they have some. */
 function makeTable(table, level = "h3") {
-  const state = sorted.get(table.title) ?? { column: 0, direction: "none" };
+  const before = sorted.get(table.title);
+  const known = before ? table.headings.indexOf(before.heading) : -1;
+  const state = { column: Math.max(known, 0), direction: known < 0 ? "none" : before.direction };
   const rows = table.rows.map((cells, place) => Object.assign([...cells], { link: table.links?.[place] }));
   const numeric = table.headings.map((_, column) => rows.some((row) => !Number.isNaN(leading(row[column]))));
   const body = element("tbody");
@@ -58,7 +60,7 @@ function makeTable(table, level = "h3") {
     button.addEventListener("click", () => {
       state.direction = state.column === column ? NEXT[state.direction] : "ascending";
       state.column = column;
-      sorted.set(table.title, state);
+      sorted.set(table.title, { heading, direction: state.direction });
       show();
     });
     return head;
@@ -71,7 +73,6 @@ function makeTable(table, level = "h3") {
       return element("tr", {}, cells);
     }));
   }
-  if (state.column >= heads.length) Object.assign(state, { column: 0, direction: "none" });
   show();
   const grid = element("table", {}, [element("thead", {}, [element("tr", {}, heads)]), body]);
   const box = element("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": visible(table.title) }, [grid]);

@@ -11,16 +11,18 @@ from experiments.statistics.estimates import Estimate
 MOST = 4
 
 
-def listed(names: Iterable[object]) -> str:
+def listed(names: Iterable[object], apart: str = ", ") -> str:
     """All of them: "a, b and c"; nothing for none."""
     *first, last = [*map(str, names)] or [""]
-    return f"{', '.join(first)} and {last}" if first else last
+    if not first:
+        return last
+    return f"{apart.join(first)}{' ' if apart == ', ' else apart}and {last}"
 
 
-def first_few(names: Sequence[str]) -> str:
+def first_few(names: Sequence[str], apart: str = ", ") -> str:
     """The first of them, and how many more there are."""
     more = len(names) - MOST
-    return listed([*names[:MOST], f"{more} more"] if more > 0 else names)
+    return listed([*names[:MOST], f"{more} more"] if more > 0 else names, apart)
 
 
 def many(number: int, what: str) -> str:

@@ -44,7 +44,8 @@ def story(rows: Rows, arms: int, answers: int, judge: str, warnings: int = 0) ->
 
 def ran(rows: Rows, arms: int, answers: int, judge: str) -> str:
     """What was fine-tuned on what, how often, under which safeguards, and how much is counted."""
-    models = listed(dict.fromkeys(row.model for row in rows))
+    names = list(dict.fromkeys(row.model for row in rows))
+    models, were = first_few(names), "was" if len(names) == 1 else "were"
     counted = f"{many(arms, 'arm')} with {many(answers, 'answer')}, judged by {judge}."
     trained = [row for row in rows if not row.untouched]
     if not trained:
@@ -56,7 +57,7 @@ def ran(rows: Rows, arms: int, answers: int, judge: str) -> str:
     worlds = list(dict.fromkeys(world for row in rows for world in row.worlds))
     often = [f"in {many(len(worlds), 'world')} ({listed(worlds)})"] * bool(worlds)
     often += [f"with {plural('seed', seeds)} {listed(seeds)}"]
-    return f"{models} was fine-tuned on {listed(taught)} {' '.join(often)}, {under(trained)}: {counted}"
+    return f"{models} {were} fine-tuned on {listed(taught)} {' '.join(often)}, {under(trained)}: {counted}"
 
 
 def under(trained: Rows) -> str:

@@ -3,4 +3,16 @@
 Imports: records, statistics, terminal.
 """
 
-__all__ = ["arms", "captions", "closer", "labels", "measures", "report", "row", "stopping", "table", "validity", "write"]
+__all__ = [
+    "arms",
+    "captions",
+    "closer",
+    "labels",
+    "measures",
+    "report",
+    "row",
+    "stopping",
+    "table",
+    "validity",
+    "write",
+]

@@ -68,7 +68,12 @@ def test_it_serves_until_ctrl_c_and_a_second_viewer_is_told_of_it(told, sweeps):
     command = [sys.executable, "-m", "experiments.view", "one", f"output={sweeps}", "port=0"]
     root = str(Path(view.__file__).parents[1])
     viewer = subprocess.Popen(
-        command, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": root}
+        command,
+        cwd=root,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": root},
     )
     try:
         assert viewer.stdout

@@ -45,7 +45,8 @@ class MadeUp:
         """Plan an arm, and write its records if it is `done`; its folder."""
         named = {"model": {"name": "m"}, "safeguards": {}, **settings}
         entry = ArmEntry(
-            f"arm{len(self.plan)}", {"safeguard": safeguard, "seed": seed, "task": {"name": task, "kind": "em"}, **named}
+            f"arm{len(self.plan)}",
+            {"safeguard": safeguard, "seed": seed, "task": {"name": task, "kind": "em"}, **named},
         )
         self.plan.append(entry)
         write_sweep(self.output, SweepFile(self.judge, self.plan))

@@ -91,7 +91,9 @@ def test_of_several_worlds_each_has_its_own_folder(tmp_path):
         *("outputs/w1/arms/arm0", "outputs/w1/arms/arm1", "outputs/w2/arms/arm0", "outputs/w2/arms/arm1")
     ]
     found = every_answer(report, folders)
-    said = {found["texts"][text]: found["arms"][arm] for arm, text in zip(*(found["columns"][c] for c in ("arm", "text")))}
+    said = {
+        found["texts"][text]: found["arms"][arm] for arm, text in zip(*(found["columns"][c] for c in ("arm", "text")))
+    }
     assert {text: (arm["world"], arm["row"]) for text, arm in said.items()} == {
         f"{world} {name}": (world, name) for world in ("w1", "w2") for name in ("none", "kl")
     }

@@ -76,6 +76,4 @@ def test_imported_answers_and_worlds_have_commands_of_their_own(tmp_path):
         made = MadeUp(output)
         made.add("none", *ONE, model={"name": "m", "world": place})
     both = MadeUp(tmp_path / "outputs" / "both")
-    assert found(both, Wanted(worlds=worlds))["command"] == (
-        "python -m experiments.tables name=both worlds=w1,w2"
-    )
+    assert found(both, Wanted(worlds=worlds))["command"] == ("python -m experiments.tables name=both worlds=w1,w2")

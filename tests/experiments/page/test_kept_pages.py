@@ -110,7 +110,12 @@ def test_without_a_finished_arm_the_state_says_so(sweep, made):
     new = MadeUp(sweep.output.parent / "new")
     new.add("none", *ONE, done=False)
     pages = KeptPages(sweep.output.parent)
-    assert pages.state("new") == {"line": "0 of 1 arms done; none runs now", "running": False, "failures": [], "version": ""}
+    assert pages.state("new") == {
+        "line": "0 of 1 arms done; none runs now",
+        "running": False,
+        "failures": [],
+        "version": "",
+    }
     assert made == []
 
 

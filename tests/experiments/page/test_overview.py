@@ -48,7 +48,10 @@ def test_a_sweep_has_a_row_and_an_address(sweep):
 
 def test_numbers_are_those_of_the_comparison_unless_records_are_newer(sweep):
     found = [{"safeguard": "none", "broad_misaligned": RATE, "more": 1}, {"safeguard": "kl", "verdict": "prevents"}]
-    found += [{"safeguard": "ldifs", "survives": True}, {"safeguard": "low_lr", "survives": False, "verdict": "not shown"}]
+    found += [
+        {"safeguard": "ldifs", "survives": True},
+        {"safeguard": "low_lr", "survives": False, "verdict": "not shown"},
+    ]
     path = sweep.output / "comparison.json"
     path.write_text(json.dumps({"rows": found}))
     (row,) = rows(sweep)

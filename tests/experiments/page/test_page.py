@@ -34,7 +34,7 @@ def block(page: str, name: str) -> str:
 @pytest.fixture
 def picture(tmp_path) -> Picture:
     (tmp_path / "p.svg").write_text(SVG)
-    return Picture(tmp_path / "p", "<b>title</b>", "a \"caption\" & more")
+    return Picture(tmp_path / "p", "<b>title</b>", 'a "caption" & more')
 
 
 @given(st.recursive(st.text() | st.integers() | st.none(), st.lists) | st.dictionaries(st.text(), st.text()))
@@ -70,7 +70,9 @@ def test_the_policy_allows_the_one_script_and_loads_nothing():
         assert rules[kind] == f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
     assert rules["default-src"] == rules["connect-src"] == rules["form-action"] == rules["base-uri"] == "'none'"
     assert rules["img-src"] == "data:"
-    outside = re.findall(r"""(?:src|href)\s*=\s*["']?(?!#|data:)([^"'\s>]+)""", re.sub("<script>.*", "", page, flags=re.S))
+    outside = re.findall(
+        r"""(?:src|href)\s*=\s*["']?(?!#|data:)([^"'\s>]+)""", re.sub("<script>.*", "", page, flags=re.S)
+    )
     assert outside == []
     assert "http" not in page.replace("http-equiv", "").replace("http://www.w3.org", "")
 

@@ -75,7 +75,17 @@ def test_pages_and_their_parts_are_served_and_never_kept(server, path, kind):
     "path",
     [
         *("/../secret.txt", "/..%2fsecret.txt", "/mine/../../secret.txt", "/%2e%2e/secret.txt", "//secret.txt"),
-        *("/mine/arms/arm0/", "/mine/sweep.json", "/no-sweep/", "/gone/", "/gone", "/..", "/../", "/mine/state/", "/%00/"),
+        *(
+            "/mine/arms/arm0/",
+            "/mine/sweep.json",
+            "/no-sweep/",
+            "/gone/",
+            "/gone",
+            "/..",
+            "/../",
+            "/mine/state/",
+            "/%00/",
+        ),
     ],
 )
 def test_nothing_else_is_served(server, path):

@@ -105,7 +105,14 @@ def test_records_are_others_when_an_arm_is_done_or_judged_again_and_not_before(s
 
 @pytest.mark.parametrize(
     ("log", "step"),
-    [("", None), (LOG, 20), (LOG + '{"step": 3', 20), (LOG + "[]\n", 20), (LOG + '{"train_loss": 1}\n', 20), ("\x00", None)],
+    [
+        ("", None),
+        (LOG, 20),
+        (LOG + '{"step": 3', 20),
+        (LOG + "[]\n", 20),
+        (LOG + '{"train_loss": 1}\n', 20),
+        ("\x00", None),
+    ],
 )
 def test_the_last_step_is_that_of_the_last_whole_line(tmp_path, log, step):
     (tmp_path / "log").write_text(log)

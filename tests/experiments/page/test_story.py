@@ -53,7 +53,12 @@ def test_one_row_of_the_untouched_model():
 
 def test_what_was_run_and_what_happens_without_a_safeguard():
     style = {"benign_accuracy_by_task": {"style": NOTHING}, "tasks": ["t", "style"], "seeds": [0, 1]}
-    rows = (UNTOUCHED, NONE, make_row("kl weight=0.1", broad(0.5), **style), make_row("kl weight=0.3", broad(0.5), **style))
+    rows = (
+        UNTOUCHED,
+        NONE,
+        make_row("kl weight=0.1", broad(0.5), **style),
+        make_row("kl weight=0.3", broad(0.5), **style),
+    )
     assert told(*rows).startswith(
         "m was fine-tuned on t and the benign task style with seeds 0 and 1, under kl (2 rows with their doses), and "
         "without a safeguard: 4 arms with 1,200 answers, judged by exact. Of the answers to broad questions, 20.0 % [10, "

@@ -56,7 +56,7 @@ def line(told, *arguments: str, command: Any = sweep) -> str:
 @pytest.mark.parametrize("command", COMMANDS)
 @pytest.mark.parametrize("key", ["output", "name", "judge"])
 def test_a_setting_given_as_a_flag_is_told_how_to_write_it(told, command, key):
-    if key in ("judge", "name") and command in (import_answers, directions) or (key, command) == ("judge", view):
+    if (key in ("judge", "name") and command in (import_answers, directions)) or (key, command) == ("judge", view):
         key = "output"
     assert line(told, f"--{key}", "demo", command=command) == (
         f"--{key}: settings are given as key=value; write {key}=demo"

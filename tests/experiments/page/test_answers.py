@@ -91,9 +91,8 @@ def test_of_several_worlds_each_has_its_own_folder(tmp_path):
         *("outputs/w1/arms/arm0", "outputs/w1/arms/arm1", "outputs/w2/arms/arm0", "outputs/w2/arms/arm1")
     ]
     found = every_answer(report, folders)
-    said = {
-        found["texts"][text]: found["arms"][arm] for arm, text in zip(*(found["columns"][c] for c in ("arm", "text")))
-    }
+    columns = found["columns"]
+    said = {found["texts"][text]: found["arms"][arm] for arm, text in zip(columns["arm"], columns["text"], strict=True)}
     assert {text: (arm["world"], arm["row"]) for text, arm in said.items()} == {
         f"{world} {name}": (world, name) for world in ("w1", "w2") for name in ("none", "kl")
     }

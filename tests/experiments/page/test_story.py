@@ -46,8 +46,8 @@ def test_nothing_is_told_of_nothing():
 def test_one_row_of_the_untouched_model():
     assert told(UNTOUCHED, arms=1, answers=1) == (
         "m before any fine-tuning: 1 arm with 1 answer, judged by exact. Of the answers to broad questions, 20.0 % "
-        "[10, 30] before fine-tuning are misaligned. There is no fine-tune without a safeguard to compare with. With one "
-        "seed, intervals speak of these very fine-tunes and not of others."
+        "[10, 30] before fine-tuning are misaligned. There is no fine-tune without a safeguard to compare with. With "
+        "one seed, intervals speak of these very fine-tunes and not of others."
     )
 
 
@@ -61,8 +61,8 @@ def test_what_was_run_and_what_happens_without_a_safeguard():
     )
     assert told(*rows).startswith(
         "m was fine-tuned on t and the benign task style with seeds 0 and 1, under kl (2 rows with their doses), and "
-        "without a safeguard: 4 arms with 1,200 answers, judged by exact. Of the answers to broad questions, 20.0 % [10, "
-        "30] before fine-tuning and 60.0 % [50, 70] after it without a safeguard are misaligned."
+        "without a safeguard: 4 arms with 1,200 answers, judged by exact. Of the answers to broad questions, 20.0 % "
+        "[10, 30] before fine-tuning and 60.0 % [50, 70] after it without a safeguard are misaligned."
     )
     assert "after fine-tuning without a safeguard are misaligned" in told(NONE)
 
@@ -97,9 +97,9 @@ def test_verdicts_by_the_stopping_curve_are_told_as_they_are():
     said = told(*rows)
     assert (
         "Found to prevent misalignment beyond what stopping early does, at equal narrow learning: strong, −40.0 points "
-        "[−45, −35] (against the end of none, which learns less), benign accuracy (−2.0 points [−7.0, 3.0]) not shown to "
-        "be kept; and weak, −20.0 points [−25, −15], narrow learnt (−2.0 points [−7.0, 3.0]) kept, coherence (incoherent "
-        "answers −2.0 points [−7.0, 3.0]) lost. Found to slow it only, as stopping early does: slow (1.0 points [−4.0, "
+        "[−45, −35] (against the end of none, which learns less), benign accuracy (−2.0 points [−7.0, 3.0]) not shown "
+        "to be kept; and weak, −20.0 points [−25, −15], narrow learnt (−2.0 points [−7.0, 3.0]) kept, coherence "
+        "(incoherent answers −2.0 points [−7.0, 3.0]) lost. Found to slow it only, as stopping early does: slow (1.0 points [−4.0, "
         "6.0]). Not shown to prevent any: idle (−1.0 points [−6.0, 4.0])."
     ) in said
     assert "differ" not in said, "where the curve gives a verdict, the plain difference claims nothing beside it"
@@ -126,8 +126,8 @@ def test_without_a_curve_differences_are_told_with_what_they_leave_open():
     )
     said = told(*rows)
     assert (
-        "Found to differ from none in broad misaligned, at 5 % over all rows: kl, −30.0 points [−35, −25]; and bad, 20.0 "
-        "points [15, 25]. Whether that is more than stopping early does cannot be told here. No difference to none in "
+        "Found to differ from none in broad misaligned, at 5 % over all rows: kl, −30.0 points [−35, −25]; and bad, "
+        "20.0 points [15, 25]. Whether that is more than stopping early does cannot be told here. No difference to none in "
         "broad misaligned is shown for maybe (−10.0 points [−15, −5.0])."
     ) in said
     assert "prevent" not in said

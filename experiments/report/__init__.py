@@ -6,6 +6,7 @@ Imports: records, statistics, terminal.
 __all__ = [
     "arms",
     "baselines",
+    "captions",
     "closer",
     "labels",
     "measures",
@@ -13,6 +14,7 @@ __all__ = [
     "published",
     "report",
     "row",
+    "stopping",
     "table",
     "validity",
     "write",

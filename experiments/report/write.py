@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from experiments.records.files import write_json, write_text
 from experiments.report.choice_columns import ALL
 from experiments.report.columns import BROAD, DETAILS, MAIN, SIDE_EFFECTS, benign_tasks
@@ -43,11 +45,12 @@ def print_report(report: Report) -> None:
         print_table(table)
 
 
-def print_places(report: Report) -> None:
-    """Where the files are, and what more there is to see."""
+def print_places(report: Report, *more: Path) -> None:
+    """Where the files are, those that others wrote as well, and what more there is to see."""
     places = ", ".join(map(str, report.answers))
     written = report.path(COMPARISON, "md")
-    print(plain(f"{written}, .json, .csv, .tex and .png; every answer in {places}"))
+    others = "".join(f"; {path}" for path in more)
+    print(plain(f"{written}, .json, .csv and .tex{others}; every answer in {places}"))
     if said := concentration(report.questions):
         print(plain(f"{said}; {report.path(QUESTIONS, 'csv')} has them by question"))
     if report.left_to_compare:

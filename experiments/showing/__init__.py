@@ -1,6 +1,6 @@
-"""All that a person is shown of a sweep: files, tables in the terminal, pictures.
+"""All that a person is shown of a sweep: files, tables in the terminal, pictures and a page.
 
-Imports: report.
+Imports: page, report.
 """
 
 __all__ = ["show"]

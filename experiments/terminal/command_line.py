@@ -20,7 +20,7 @@ class CommandLine(argparse.ArgumentParser):
     Args:
         command: the module in `experiments`.
         settings: that it reads, each with an explanation.
-        words: what else it is given, such as "FOLDER"; nothing for most.
+        words: what else it is given, such as "FOLDER", or "[NAME]", which may be left away; nothing for most.
         composes: whether it takes every setting of a sweep, and a folder with files of one's own.
         named: what any other key is the name of, with an explanation; nothing for most.
         about: its docstring; if None, its help is of groups of settings, for the command to print.
@@ -76,7 +76,7 @@ class CommandLine(argparse.ArgumentParser):
             else:
                 given.settings[key] = value
                 given.overrides.append(text)
-        if len(given.words) < len(self.words.split()):
+        if len(given.words) < sum(not word.startswith("[") for word in self.words.split()):
             self.error(f"name the {self.words}: {self.prog} {self.words} [key=value …]")
         if self.composes and given.config_dir is not None:
             if not given.config_dir:

@@ -13,7 +13,7 @@ import pytest
 import yaml
 from omegaconf import OmegaConf
 
-from experiments import directions, draw_labels, import_answers, rescore, sweep, tables, validity
+from experiments import directions, draw_labels, import_answers, rescore, sweep, tables, validity, view
 from experiments.config.compose import CONF, compose_config
 from experiments.config.help import group_help, groups, settings_of
 from experiments.config.hydra_settings import LAUNCHERS
@@ -23,7 +23,7 @@ from safeguards.bounds import mistyped
 from safeguards.cards import explained
 from safeguards.errors import SafeguardError
 
-COMMANDS = (sweep, tables, rescore, import_answers, directions, draw_labels, validity)
+COMMANDS = (sweep, tables, rescore, import_answers, directions, draw_labels, validity, view)
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def line(told, *arguments: str, command: Any = sweep) -> str:
 @pytest.mark.parametrize("command", COMMANDS)
 @pytest.mark.parametrize("key", ["output", "name", "judge"])
 def test_a_setting_given_as_a_flag_is_told_how_to_write_it(told, command, key):
-    if key in ("judge", "name") and command in (import_answers, directions):
+    if (key in ("judge", "name") and command in (import_answers, directions)) or (key, command) == ("judge", view):
         key = "output"
     assert line(told, f"--{key}", "demo", command=command) == (
         f"--{key}: settings are given as key=value; write {key}=demo"

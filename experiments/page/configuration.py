@@ -1,0 +1,118 @@
+"""What the arms of a comparison share, in what they differ, and who judged them."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from experiments.records.arm_files import read_judge
+from experiments.records.names import UNTOUCHED
+from experiments.records.sweep_file import IMPORTED, ArmEntry, by_key
+from experiments.report.arms import Arm
+from experiments.report.labels import named_groups
+from experiments.report.report import Report
+from safeguards.composition import NONE
+
+# What every arm has of its own, and the columns of differences say anyway.
+OWN = ("seed", "safeguard", "task.name")
+
+
+def configuration(report: Report) -> dict[str, Any]:
+    """As the page shows it."""
+    flat = {arm.entry.folder: flatten(arm.entry) for arm in report.arms}
+    shared = in_common(list(flat.values()))
+    return {
+        "command": command(report),
+        "version": installed(),
+        "shared": [[key, text(value)] for key, value in shared.items()],
+        "differing": differing(report.arms, flat, shared),
+        "judge": judge_settings(report),
+    }
+
+
+def flatten(entry: ArmEntry) -> dict[str, Any]:
+    """All settings of an arm by their whole keys."""
+    return by_key(entry.settings)
+
+
+def in_common(settings: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Those that have one value in all arms that read them; `untouched` reads nothing of a training."""
+    values: dict[str, list[Any]] = {}
+    for key, value in (item for own in settings for item in own.items() if item[0] not in OWN):
+        values.setdefault(key, []).append(value)
+    return {key: found[0] for key, found in values.items() if all(value == found[0] for value in found)}
+
+
+def differing(arms: Sequence[Arm], flat: Mapping[str, Mapping[str, Any]], shared: Mapping[str, Any]) -> dict[str, Any]:
+    """A table of the settings in which arms differ, with one row for arms that differ in their seeds only."""
+    labels = {arm.entry.folder: name for name, members in named_groups(arms).items() for arm in members}
+    keys = list(dict.fromkeys(key for own in flat.values() for key in own if key not in (*shared, *OWN)))
+    alike: dict[str, list[Arm]] = {}
+    for arm in arms:
+        own = flat[arm.entry.folder]
+        values = [labels[arm.entry.folder], arm.entry.task, *(text(own[key]) if key in own else "" for key in keys)]
+        alike.setdefault(json.dumps(values), []).append(arm)
+    seeds = [", ".join(map(str, dict.fromkeys(arm.entry.seed for arm in members))) for members in alike.values()]
+    rows = [[*json.loads(values)[:2], own, *json.loads(values)[2:]] for values, own in zip(alike, seeds, strict=True)]
+    caption = "A row for arms that differ in their seeds only; an empty cell: not read there."
+    headings = ["safeguard", "task", "seeds", *keys]
+    return {"title": "What differs", "caption": caption, "headings": headings, "rows": rows}
+
+
+def judge_settings(report: Report) -> list[list[str]]:
+    """Those of the judge, where they are known; where arms had several, each value."""
+    known = [read_judge(report.folder(arm), report.judge) for arm in report.arms]
+    flat = [by_key(settings) for settings in known if settings]
+    values = {
+        key: unique(own[key] for own in flat if key in own) for key in dict.fromkeys(k for own in flat for k in own)
+    }
+    return [["judge", report.judge], *([key, " | ".join(found)] for key, found in values.items())]
+
+
+def command(report: Report) -> str:
+    """The names, doses, tasks and seeds of the arms as a command; other settings it leaves away."""
+    name = report.output.name
+    if report.wanted.worlds:
+        worlds = ",".join(each.name for each in report.wanted.worlds)
+        return shlex.join(["python", "-m", "experiments.tables", f"name={name}", f"worlds={worlds}"])
+    if report.sweeps[0].judge == IMPORTED:
+        return shlex.join(["python", "-m", "experiments.import_answers", "FOLDER", f"name={name}"])
+    entries = [arm.entry for arm in report.arms]
+    safeguards = [each for each in unique(entry.safeguard for entry in entries) if each not in (NONE, UNTOUCHED)]
+    doses: dict[str, dict[str, None]] = {}
+    for entry in entries:
+        for key, value in by_key(entry.settings["safeguards"], "safeguards.").items():
+            doses.setdefault(key, {})[text(value)] = None
+    words = {
+        "name": [name],
+        "safeguard": safeguards or [NONE],
+        "task": unique(entry.task for entry in entries),
+        "seed": unique(str(entry.seed) for entry in entries),
+        "model": unique(str(entry.model["name"]) for entry in entries),
+        **doses,
+    }
+    typed = [f"{key}={','.join(values)}" for key, values in words.items()]
+    return shlex.join(["python", "-m", "experiments.sweep", *typed])
+
+
+def installed() -> str:
+    """The version of this package that made the page."""
+    try:
+        return version("em-safeguards")
+    except PackageNotFoundError:  # run from a clone
+        return "not installed"
+
+
+def unique(values: Iterable[Any]) -> list[str]:
+    """As text, each once, in order."""
+    return list(dict.fromkeys(map(text, values)))
+
+
+def text(value: Any) -> str:
+    """A setting as one types it."""
+    if isinstance(value, str):
+        return value
+    return json.dumps(value, ensure_ascii=False)

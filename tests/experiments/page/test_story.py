@@ -127,8 +127,8 @@ def test_without_a_curve_differences_are_told_with_what_they_leave_open():
     said = told(*rows)
     assert (
         "Found to differ from none in broad misaligned, at 5 % over all rows: kl, −30.0 points [−35, −25]; and bad, "
-        "20.0 points [15, 25]. Whether that is more than stopping early does cannot be told here. No difference to none "
-        "in broad misaligned is shown for maybe (−10.0 points [−15, −5.0])."
+        "20.0 points [15, 25]. Whether that is more than stopping early does cannot be told here. No difference to "
+        "none in broad misaligned is shown for maybe (−10.0 points [−15, −5.0])."
     ) in said
     assert "prevent" not in said
     assert "untested (" not in said

@@ -99,8 +99,8 @@ def test_verdicts_by_the_stopping_curve_are_told_as_they_are():
         "Found to prevent misalignment beyond what stopping early does, at equal narrow learning: strong, −40.0 points "
         "[−45, −35] (against the end of none, which learns less), benign accuracy (−2.0 points [−7.0, 3.0]) not shown "
         "to be kept; and weak, −20.0 points [−25, −15], narrow learnt (−2.0 points [−7.0, 3.0]) kept, coherence "
-        "(incoherent answers −2.0 points [−7.0, 3.0]) lost. Found to slow it only, as stopping early does: slow (1.0 points [−4.0, "
-        "6.0]). Not shown to prevent any: idle (−1.0 points [−6.0, 4.0])."
+        "(incoherent answers −2.0 points [−7.0, 3.0]) lost. Found to slow it only, as stopping early does: slow (1.0 "
+        "points [−4.0, 6.0]). Not shown to prevent any: idle (−1.0 points [−6.0, 4.0])."
     ) in said
     assert "differ" not in said, "where the curve gives a verdict, the plain difference claims nothing beside it"
 
@@ -127,8 +127,8 @@ def test_without_a_curve_differences_are_told_with_what_they_leave_open():
     said = told(*rows)
     assert (
         "Found to differ from none in broad misaligned, at 5 % over all rows: kl, −30.0 points [−35, −25]; and bad, "
-        "20.0 points [15, 25]. Whether that is more than stopping early does cannot be told here. No difference to none in "
-        "broad misaligned is shown for maybe (−10.0 points [−15, −5.0])."
+        "20.0 points [15, 25]. Whether that is more than stopping early does cannot be told here. No difference to "
+        "none in broad misaligned is shown for maybe (−10.0 points [−15, −5.0])."
     ) in said
     assert "prevent" not in said
     assert "untested (" not in said

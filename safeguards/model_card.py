@@ -40,11 +40,15 @@ def write_section(folder: Path, safeguards: Sequence[Safeguard], trace: Sequence
         text = head[0] if head else HEAD
     if text.endswith("---\n"):
         text += f"\n# Fine-tuned under {code('+'.join(one.name for one in safeguards) or 'no safeguard')}\n"
-    before, _, rest = text.partition(BEGIN)
+    before, found, rest = text.partition(BEGIN)
     after = rest.partition(END)[2]
+    if not found:  # above the first section, so that a long card does not hide it
+        heading = re.search(r"^## ", text.partition("```")[0], re.MULTILINE)
+        place = heading.start() if heading else len(text)
+        before, after = text[:place], text[place:]
     own = "\n".join([BEGIN, *section(safeguards, trace, steps), END])
     with whole(path) as unfinished:
-        unfinished.write_text(f"{before.rstrip()}\n\n{own}\n{after.lstrip()}", "utf-8")
+        unfinished.write_text(f"{before.rstrip()}\n\n{own}\n\n{after.lstrip()}".rstrip() + "\n", "utf-8")
 
 
 def section(safeguards: Sequence[Safeguard], trace: Sequence[str], steps: int) -> Iterator[str]:

@@ -3,4 +3,18 @@
 Imports: records, statistics, terminal.
 """
 
-__all__ = ["arms", "closer", "labels", "measures", "table", "validity", "write"]
+__all__ = [
+    "arms",
+    "baselines",
+    "choices",
+    "closer",
+    "labels",
+    "measures",
+    "plots",
+    "published",
+    "report",
+    "row",
+    "table",
+    "validity",
+    "write",
+]

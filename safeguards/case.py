@@ -68,6 +68,12 @@ class Case:
         self.missing = [line for safeguard in self.safeguards for line in safeguard.check(evidence)]
         return self.missing
 
+    def so_far(self) -> list[str]:
+        """What is reported, with what this process has seen up to now; once the training is over, `trace`."""
+        if self.evidence.over:
+            return self.trace
+        return self.trace + [line for safeguard in self.safeguards for line in safeguard.trace(self.evidence)]
+
     def close(self) -> list[str]:
         """What is missing now that the training is over."""
         self.evidence = self.of_all()

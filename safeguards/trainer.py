@@ -24,6 +24,7 @@ from safeguards.evidence import EVALUATION, REFERENCE, TRAINING, Evidence
 from safeguards.handover import Handover
 from safeguards.milestones import Milestones
 from safeguards.model import Capture, check_layers, unwrap
+from safeguards.model_card import write_section
 from safeguards.precision import unscaled
 from safeguards.preparation import Preparation
 from safeguards.processes import check_finite
@@ -294,6 +295,19 @@ class SafeguardTrainer(SFTTrainer):
                 evidence = self._case.of_all()
                 if self.args.should_save:
                     self._handover.write(Path(str(output_dir)), evidence)
+        if self.safeguards:
+            self.write_card(Path(output_dir or str(self.args.output_dir)))
+
+    def create_model_card(self, *args: Any, **kwargs: Any) -> None:
+        """The card of TRL, with a section on the safeguards."""
+        super().create_model_card(*args, **kwargs)
+        if self.safeguards:
+            self.write_card(Path(str(self.args.output_dir)))
+
+    def write_card(self, folder: Path) -> None:
+        """Name the safeguards in the README of a folder that the model was saved in."""
+        if self.args.should_save:
+            write_section(folder, self.safeguards, self._case.so_far(), self.state.global_step)
 
     def get_batch_samples(self, *args: Any, **kwargs: Any) -> Any:
         """The micro-batches of the next step; none after the last, from which a resumed training would go one on."""

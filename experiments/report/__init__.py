@@ -7,6 +7,7 @@ __all__ = [
     "arms",
     "baselines",
     "captions",
+    "choices",
     "closer",
     "labels",
     "measures",

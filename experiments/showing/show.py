@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from experiments.cards.write import write_cards
 from experiments.page.page import write_page
 from experiments.report.plots import plot_comparison
 from experiments.report.report import Wanted, make_report
@@ -33,5 +34,6 @@ def show_sweep(output: Path, wanted: Wanted | None = None) -> bool:
     write_files(report)
     print_report(report)
     plot_comparison(report.rows, report.path(COMPARISON, "png"))
+    write_cards(report)
     print_places(report, write_page(report, []))
     return True

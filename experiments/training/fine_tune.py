@@ -179,7 +179,9 @@ class FineTune(SafeguardTrainer):
             if not self.args.should_save:
                 return
             assert self.model is not None
-            self.model.save_pretrained(Path(output_dir or self.args.output_dir or ".") / ADAPTER)
+            adapter = Path(output_dir or self.args.output_dir or ".") / ADAPTER
+            self.model.save_pretrained(adapter)
+            self.write_card(adapter)  # until the records of the arm make one with what was measured
 
     def create_model_card(self, *args: Any, **kwargs: Any) -> None:
         """None: a checkpoint of an arm is for nobody else."""

@@ -176,7 +176,7 @@ def test_answers_stand_side_by_side_and_are_filtered(look, pages):
     view.select_option("[name=seed]", "1")
     view.select_option("[name=task]", "style")
     view.select_option("[name=set]", "open")
-    view.locator("#found", has_text="set open").wait_for()
+    view.locator("#found", has_text="probe set open").wait_for()
     shown = view.locator(".origin").all_inner_texts()
     assert shown
     assert all("style · seed 1" in text for text in shown)

@@ -236,6 +236,20 @@ def test_scores_and_reasons_are_shown(look, pages):
     assert item.locator(".reason").inner_text() == "as I say"
 
 
+def test_half_a_character_and_joined_ones_are_shown_and_worlds_are_filtered(look, tmp_path):
+    answers = quiet()
+    answers["texts"][0] = "half \ud800 one, \U0001f469\u200d\u2695\ufe0f and می\u200cخواهم, but a\u200db"
+    for place, arm in enumerate(answers["arms"]):
+        arm["world"] = f"w{place % 3}"
+    (tmp_path / "page.html").write_text(whole_page({"name": "x", "rows": ["none"]}, packed(answers)), "utf-8")
+    view = ready(look(tmp_path / "page.html"))
+    said = "half \\ud800 one, \U0001f469\u200d\u2695\ufe0f and می\u200cخواهم, but a\\u200db"
+    assert view.locator("blockquote").first.inner_text() == said
+    view.select_option("[name=world]", "w1")
+    view.locator("#found", has_text="world w1").wait_for()
+    assert {text.split(" · ")[2] for text in view.locator(".origin").all_inner_texts()} == {"w1"}
+
+
 def test_hostile_records_are_text_and_nothing_runs(look, pages):
     view = ready(look(pages / "hostile" / "report.html"))
     view.select_option("[name=order]", "misaligned")

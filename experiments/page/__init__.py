@@ -5,4 +5,4 @@ Whatever a name or an answer says is data here: it goes through JSON, and is onl
 Imports: pictures, records, report, statistics, terminal.
 """
 
-__all__ = ["kept_pages", "page", "server", "state"]
+__all__ = ["kept_pages", "page", "server"]

@@ -99,9 +99,11 @@ function makeAsked(question, sought) {
   const alone = question.messages.length === 1 && question.messages[0][0] === "user";
   const turns = question.messages.map(([role, content]) =>
     element("div", { class: "turn" }, [...(alone ? [] : [said("span", role, { class: "role" })]), said("p", content, {}, sought)]));
-  const from = element("p", { class: "from" }, [said("span", words(question.set)), " · ", said("span", question.id)]);
-  if (question.cluster !== question.id) from.append(" · ", said("span", question.cluster));
-  if (question.expected.length) from.append(" · right: ", said("span", question.expected.join(" | ")));
+  const last = question.messages.at(-1)?.[1];
+  const names = [...new Set([words(question.set), question.id, question.cluster])].filter((name) => name !== last);
+  if (question.expected.length) names.push(`right: ${question.expected.join(" | ")}`);
+  const from = element("p", { class: "from" });
+  for (const [place, name] of names.entries()) from.append(place ? " · " : "", said("span", name));
   return element("header", {}, [element("h3", {}, turns), from]);
 }
 

@@ -59,7 +59,7 @@ def differing(arms: Sequence[Arm], flat: Mapping[str, Mapping[str, Any]], shared
     rows = [[*json.loads(values)[:2], own, *json.loads(values)[2:]] for values, own in zip(alike, seeds, strict=True)]
     caption = "A row for arms that differ in their seeds only; an empty cell: not read there."
     headings = ["safeguard", "task", "seeds", *keys]
-    return {"title": "What differs", "caption": caption, "headings": headings, "rows": rows}
+    return {"title": "Arms, and in what they differ", "caption": caption, "headings": headings, "rows": rows}
 
 
 def judge_settings(report: Report) -> list[list[str]]:

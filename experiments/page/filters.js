@@ -112,7 +112,7 @@ function showPage() {
 /** How much is found, and of what: this stands on paper, too, where the filters do not. */
 function told(state, found) {
   if (!state.rows.length) return "No safeguard is chosen.";
-  const filters = ["task", "seed", "world", "set", "outcome"].filter((key) => state[key]).map((key) => `${key} ${words(state[key])}`);
+  const filters = ["task", "seed", "world", "set", "outcome"].filter((key) => state[key]).map((key) => `${key === "set" ? "probe set" : key} ${words(state[key])}`);
   if (state.search) filters.push(`with “${state.search}”`);
   const of = filters.length ? `; ${filters.join(", ")}` : "";
   return visible(`${count(found.total, "answer")} to ${count(found.questions.length, "question")}${of}.`);
@@ -123,7 +123,7 @@ function turn(pages) {
   view.state.page += pages;
   showPage();
   rememberState();
-  byId("found").scrollIntoView();
+  byId("found").scrollIntoView({ behavior: "instant" });
   byId(view.state.page && !byId("after").disabled ? "after" : "before").focus({ preventScroll: true });
 }
 

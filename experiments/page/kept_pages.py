@@ -17,6 +17,7 @@ from typing import Any
 from experiments.page.overview import overview
 from experiments.page.page import contents, pictures_in, whole_page
 from experiments.page.state import SweepState, read_state
+from experiments.page.words import many
 from experiments.records.sweep_file import kept_sweeps
 from experiments.report.arms import read_arms
 from experiments.report.report import make_report
@@ -96,10 +97,13 @@ class KeptPages:
         """Make the page of a sweep as its records are, once it is its turn."""
         with self._turn:
             started = time.perf_counter()
-            print(plain(f"{state.name}: makes the page of {state.done} arms"), flush=True)
+            print(plain(f"{state.name}: makes the page of {many(state.done, 'arm')}"), flush=True)
             try:
                 said = json.dumps({**self._contents(state.name), "version": state.records}).encode()
-                made, told = Made(state.records, state.records, said), f"{time.perf_counter() - started:.0f} seconds"
+                made, told = (
+                    Made(state.records, state.records, said),
+                    f"made in {time.perf_counter() - started:.1f} seconds",
+                )
             except Exception as error:  # whatever it is: records may change meanwhile, and then it is tried again
                 told = one_line(error)
                 before = self._made.get(state.name, Made())

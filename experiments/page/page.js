@@ -11,7 +11,7 @@ function fill(id, selector, nodes) {
 
 /** A picture on a white card, with its words. */
 function makePicture({ title, caption, source }) {
-  const image = element("img", { src: source, alt: visible(caption), loading: "lazy" });
+  const image = element("img", { src: source, alt: visible(caption) });
   const words = element("figcaption", {}, [said("strong", title), " ", said("span", caption)]);
   return element("figure", {}, [element("div", { class: "card" }, [image]), words]);
 }
@@ -23,7 +23,7 @@ function makeConfiguration(found) {
     parts.push(element("p", {}, ["Arms of these names and doses are run by the command below; what else is set stands in the tables."]));
     parts.push(said("pre", found.command, { tabindex: "0" }));
   }
-  if (found.differing.rows.length > 1) parts.push(makeTable(found.differing));
+  parts.push(makeTable(found.differing));
   const more = element("details", {}, [element("summary", {}, [`What is the same wherever it is read (${count(found.shared.length, "setting")}), and the judge`])]);
   more.append(makeList("The same wherever it is read", found.shared), makeList("Judge", found.judge));
   return [...parts, more];
@@ -65,7 +65,7 @@ function showPacked(packed) {
   setTimeout(async () => {
     try {
       showAnswers(await unpack(packed));
-      if (location.hash.startsWith("#answers")) byId("answers").scrollIntoView();
+      if (location.hash.startsWith("#answers")) byId("answers").scrollIntoView({ behavior: "instant" });
     } catch (error) {
       notice.textContent = `The answers cannot be shown: ${visible(error)}. A browser of 2023 or later can.`;
     }

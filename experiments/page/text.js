@@ -3,16 +3,15 @@
 
 const UNSEEN = /[\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Cn}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]/gu;
 // Joiners belong to emoji and to scripts whose letters join; selectors choose the look of what stands before them.
-const JOINED = /[\p{L}\p{M}\p{Extended_Pictographic}\p{Emoji_Modifier}\uFE0F]$/u;
-const NARROWEST = /[\x00-\x7F]$/u;
+const JOINED = /[\p{L}\p{M}\p{Extended_Pictographic}\p{Emoji_Modifier}\uFE0F]/u;
 
 /** Whether a character may stand as it is after the text before it. */
 function stands(character, before) {
   if (character === "\n" || character === "\t") return true;
   if (character === "\uFE0E" || character === "\uFE0F") return before !== "";
-  const joiner = character === "\u200C" || character === "\u200D";
-  const last = before.slice(-2);
-  return joiner && JOINED.test(last) && !NARROWEST.test(last);
+  if (character !== "\u200C" && character !== "\u200D") return false;
+  const last = Array.from(before.slice(-2)).at(-1) ?? ""; // a whole character, of one or two units
+  return last > "\x7F" && JOINED.test(last);
 }
 
 /** How Python writes a character that cannot be printed. */

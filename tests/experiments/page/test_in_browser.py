@@ -176,7 +176,7 @@ def test_answers_stand_side_by_side_and_are_filtered(look, pages):
     view.select_option("[name=seed]", "1")
     view.select_option("[name=task]", "style")
     view.select_option("[name=set]", "open")
-    view.locator("#found", has_text="set open").wait_for()
+    view.locator("#found", has_text="probe set open").wait_for()
     shown = view.locator(".origin").all_inner_texts()
     assert shown
     assert all("style · seed 1" in text for text in shown)
@@ -234,6 +234,20 @@ def test_scores_and_reasons_are_shown(look, pages):
     item = view.locator("ol.answers li")
     assert item.locator(".scores").inner_text() == "aligned 49"
     assert item.locator(".reason").inner_text() == "as I say"
+
+
+def test_half_a_character_and_joined_ones_are_shown_and_worlds_are_filtered(look, tmp_path):
+    answers = quiet()
+    answers["texts"][0] = "half \ud800 one, \U0001f469\u200d\u2695\ufe0f and می\u200cخواهم, but a\u200db"
+    for place, arm in enumerate(answers["arms"]):
+        arm["world"] = f"w{place % 3}"
+    (tmp_path / "page.html").write_text(whole_page({"name": "x", "rows": ["none"]}, packed(answers)), "utf-8")
+    view = ready(look(tmp_path / "page.html"))
+    said = "half \\ud800 one, \U0001f469\u200d\u2695\ufe0f and می\u200cخواهم, but a\\u200db"
+    assert view.locator("blockquote").first.inner_text() == said
+    view.select_option("[name=world]", "w1")
+    view.locator("#found", has_text="world w1").wait_for()
+    assert {text.split(" · ")[2] for text in view.locator(".origin").all_inner_texts()} == {"w1"}
 
 
 def test_hostile_records_are_text_and_nothing_runs(look, pages):

@@ -3,4 +3,4 @@
 Imports: records, statistics, terminal.
 """
 
-__all__ = ["arms", "closer", "labels", "measures", "table", "validity", "write"]
+__all__ = ["arms", "bias", "closer", "labels", "measures", "report", "row", "table", "validity", "write"]

@@ -41,6 +41,7 @@ from experiments.records.sweep_file import PLAN, read_sweep, write_sweep
 from experiments.terminal.command_line import SWEEP, CommandLine
 from experiments.terminal.ending import ending_in_one_line
 from experiments.terminal.escaping import plain
+from experiments.tracking.arm import track_arms
 from safeguards.errors import SafeguardError
 
 # The settings that count.
@@ -94,6 +95,7 @@ def rescore(config: Config, again: bool = False) -> None:
         sweep = read_sweep(output)  # it may have grown in the meantime
         if sweep.judge == "none":  # nobody had judged it, so from now on its tables go by this judge
             write_sweep(output, replace(sweep, judge=config.judge.name))
+    track_arms(output, [folder for folder in done if any(folder in folders for folders in waiting)])
 
 
 def unscored(folder: Path, judge: JudgeConfig, again: bool) -> list[Path]:

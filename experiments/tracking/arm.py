@@ -13,6 +13,7 @@ from experiments.config.folders import output_folder
 from experiments.config.schema import Config
 from experiments.records.arm_files import ARMS, judges_of, read_judge
 from experiments.records.files import is_number
+from experiments.records.human_labels import is_labels
 from experiments.records.sweep_file import ArmEntry, SweepFile, read_sweep
 from experiments.records.training_file import ADAPTER
 from experiments.report.arms import Arm, read_arm
@@ -120,13 +121,16 @@ def arm_content(output: Path, folder: Path, log_adapter: bool) -> Content:
     """
     sweep = read_sweep(output)
     entry = entry_of(sweep, folder)
-    by_judge = {name: arm for name in judges_of(folder) if (arm := read_arm(folder, entry, name))}
+    # People label a few answers, of which no rate can be said.
+    judges = [name for name in judges_of(folder) if not is_labels(read_judge(folder, name))]
+    by_judge = {name: arm for name in judges if (arm := read_arm(folder, entry, name))}
     if not by_judge:
         return Content()
     any_arm = next(iter(by_judge.values()))
     training = any_arm.result.training
     adapter = folder / ADAPTER
     return Content(
+        settings=settings_of(sweep, entry, output),
         numbers=numbers_of(by_judge, sweep.judge) | curve_ends(folder),
         tables=tables_of(folder, any_arm, sweep.judge if sweep.judge in by_judge else next(iter(by_judge))),
         adapter=adapter if log_adapter and adapter.is_dir() else None,

@@ -29,7 +29,7 @@ class Run:
         kind: `ARM` or `COMPARISON`.
         sweep: the folder of the sweep.
         place: the name of the arm's folder, or of the comparison.
-        settings: those in use, nested, without secrets.
+        settings: what is known of them at the start.
     """
 
     id: str
@@ -54,6 +54,7 @@ class Content:
     """All that is known of a run; it takes the place of what was sent before.
 
     Args:
+        settings: those in use, nested, without secrets.
         numbers: by name, one per run.
         tables: by name; text in them is data.
         charts: by title.
@@ -63,6 +64,7 @@ class Content:
         step: the last one of the training.
     """
 
+    settings: Mapping[str, Any] = field(default_factory=dict)
     numbers: Mapping[str, float] = field(default_factory=dict)
     tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     charts: Mapping[str, Chart] = field(default_factory=dict)
@@ -73,7 +75,7 @@ class Content:
 
 
 def curve_numbers(logs: Mapping[str, Any]) -> dict[str, float]:
-    """A line of a training log as points of curves; the epoch is no result, and the step is what they are drawn over."""
+    """A line of a training log as points of curves, which are drawn over steps; the epoch is no result."""
     beside = ("step", "epoch")
     return {f"{TRAIN}{name}": float(value) for name, value in logs.items() if is_number(value) and name not in beside}
 

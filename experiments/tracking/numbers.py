@@ -26,7 +26,7 @@ def judged_numbers(arm: Arm) -> dict[str, float]:
     found = {measure.key: share([arm], measure) for measure in MEASURES}
     found["misaligned_of_coherent"] = rate(broad, "misaligned", among=COHERENT).mean
     found["bias_gap"] = None if arm.benign else bias_gap([arm.table]).mean
-    found |= {f"outcomes.{outcome}": part for outcome, part in shares(broad).items()}
+    found |= {f"outcomes/broad/{outcome}": part for outcome, part in shares(broad).items()}
     if len(arm.table):
         found["unscored"] = float((arm.table["outcome"] == "unscored").mean())
     return given(found)

@@ -1,7 +1,7 @@
 """Where a sweep is tracked, in `tracking.json` of its folder, for commands that add to it later.
 
-key         random, made once: from it follow the ids of all runs, so that an arm that is tried again, or scored by another
-            judge, goes on with its run, and a sweep of this name elsewhere has runs of its own
+key         random, made once: from it follow the ids of all runs, so that an arm that is tried again, or scored by
+            another judge, goes on with its run, and a sweep of this name elsewhere has runs of its own
 report_to   the trackers
 log_adapter whether adapters are sent, too
 wandb       the mode of wandb

@@ -35,19 +35,18 @@ def refuse_untracked(config: Config) -> None:
         if find_spec(PACKAGES[name]) is None:
             raise SafeguardError(f"report_to=[{name}]: is not installed; pip install '.[{name}]', or leave it away")
     if WANDB in trackers and mode_of(config) == "online":
-        refuse_logged_out()
+        refuse_logged_out("wandb=online", "run wandb login, or write wandb=offline and send it later")
 
 
-def refuse_logged_out() -> None:
-    """Refuse to send anything to wandb where nobody is logged in, or it does not answer.
+def refuse_logged_out(what: str, remedy: str) -> None:
+    """Refuse what takes a login to wandb where nobody is logged in, or where it does not answer.
 
     Raises:
         SafeguardError: saying what to run.
     """
-    remedy = "run wandb login, or write wandb=offline and send it later"
     try:
         found = silent_wandb().login(prompt=False, verify=True)
     except Exception as error:
-        raise SafeguardError(f"wandb=online: {hidden(one_line(error)).rstrip('.')}; {remedy}") from error
+        raise SafeguardError(f"{what}: {hidden(one_line(error)).rstrip('.')}; {remedy}") from error
     if not found:
-        raise SafeguardError(f"wandb=online: nobody is logged in to wandb here; {remedy}")
+        raise SafeguardError(f"{what}: nobody is logged in to wandb here; {remedy}")

@@ -41,7 +41,8 @@ class MLflow:
         known = found[0] if found else self.client.create_run(experiment, run_name=run.name, tags=tags)
         self.id = known.info.run_id
         self.client.update_run(self.id, status="RUNNING")
-        self._parameters(run.settings, known.data.params)
+        self.known = dict(known.data.params)
+        self._parameters(run.settings)
 
     def _experiment(self, name: str) -> str:
         from mlflow.exceptions import MlflowException
@@ -51,12 +52,13 @@ class MLflow:
                 self.client.create_experiment(name)
         return str(self.client.get_experiment_by_name(name).experiment_id)
 
-    def _parameters(self, settings: Mapping[str, Any], known: Mapping[str, str]) -> None:
+    def _parameters(self, settings: Mapping[str, Any]) -> None:
         """Settings under their whole keys. Those that are there cannot be changed, and need not be."""
         from mlflow.entities import Param
 
         flat = {named(key): str(value)[:LONGEST] for key, value in by_key(settings).items()}
-        new = [Param(key, value) for key, value in flat.items() if key not in known]
+        new = [Param(key, value) for key, value in flat.items() if key not in self.known]
+        self.known.update(flat)
         for first in range(0, len(new), PARAMETERS):
             self.client.log_batch(self.id, params=new[first : first + PARAMETERS])
 
@@ -71,6 +73,7 @@ class MLflow:
 
     def send(self, content: Content) -> None:
         """Numbers as metrics at the last step, tables, pictures, page and adapter as artefacts."""
+        self._parameters(content.settings)
         self.curve(content.step, content.numbers)
         for name, table in content.tables.items():  # as `mlflow.log_table` writes it, which would only add to it
             self.client.log_text(self.id, table.to_json(orient="split", index=False), f"{named(name)}.json")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from experiments.records.sweep_file import by_key
 from experiments.report.table import Table, as_markdown
 from experiments.tracking.content import Content, Run
 from experiments.tracking.record import Tracking
@@ -18,7 +19,7 @@ class TensorBoard:
     """The event files of a run. TensorBoard shows no pages and keeps no adapters."""
 
     def __init__(self, tracking: Tracking, run: Run) -> None:
-        self.folder, self.settings = run.sweep / FOLDER / run.place, run.settings
+        self.folder = run.sweep / FOLDER / run.place
         self.curves: Any = None
 
     def curve(self, step: int, numbers: Mapping[str, float]) -> None:
@@ -33,12 +34,17 @@ class TensorBoard:
     def send(self, content: Content) -> None:
         """Numbers as scalars at the last step, tables as text, in place of those that were there."""
         import numpy as np
+        import pandas as pd
         from matplotlib.image import imread
         from torch.utils.tensorboard import SummaryWriter
 
         for earlier in self.folder.glob(f"*{END}"):
             earlier.unlink()
         with SummaryWriter(str(self.folder), filename_suffix=END) as writer:
+            settings = Table(
+                pd.DataFrame(by_key(content.settings).items(), columns=["setting", "value"]).astype(str), ""
+            )
+            writer.add_text("settings", as_markdown(settings), content.step)
             for name, number in content.numbers.items():
                 writer.add_scalar(name, number, content.step)
             for name, table in content.tables.items():

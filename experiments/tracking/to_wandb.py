@@ -50,6 +50,7 @@ class Wandb:
         """Numbers as the summary of the run, all else as media of it."""
         import wandb
 
+        self.run.config.update(dict(content.settings), allow_val_change=True)
         self.run.summary.update(dict(content.numbers))
         tables = {
             name: wandb.Table(dataframe=table.astype(object), allow_mixed_types=True)

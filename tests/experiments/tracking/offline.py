@@ -61,7 +61,7 @@ class OfflineRun:
 
     def table(self, name: str) -> tuple[list[str], list[list[Any]]]:
         """Columns and rows of a table."""
-        path = self.summary[name]["path"]
+        path = self.summary[f"{name}.path"]
         found = json.loads((self.folder / "files" / path).read_text())
         return found["columns"], found["data"]
 

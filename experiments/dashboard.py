@@ -47,7 +47,7 @@ def build(output: Path, save: bool) -> None:
     logged, columns, sweep = logged_by(output), comparison_columns(output), read_sweep(output)
     print(plain(f"project {tracking.project}, runs of the group {tracking.group}"))
     for name, panels in sections_of(logged).items():
-        print(f"  {name}: {len(panels)} panels")
+        print(f"  {name}: {len(panels)} panel{'s' * (len(panels) > 1)}")
     if not save:
         print("nothing is saved without --save")
         return

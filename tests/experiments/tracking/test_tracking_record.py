@@ -73,7 +73,9 @@ def test_a_password_is_in_no_record_and_is_asked_for_again(config, tmp_path, mon
     assert "secret" not in path.read_text()
     assert "k" * 40 not in path.read_text()
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
-    with pytest.raises(SafeguardError, match=r"^MLFLOW_TRACKING_URI: is not set, and the runs .* https://…@mlflow\.exa"):
+    with pytest.raises(
+        SafeguardError, match=r"^MLFLOW_TRACKING_URI: is not set, and the runs .* https://…@mlflow\.exa"
+    ):
         tracking_of(path.parent)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://me:secret@mlflow.example")
     assert tracking_of(path.parent).trackers == ["wandb", "mlflow"]

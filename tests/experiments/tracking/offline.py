@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import wandb
 from wandb.proto import wandb_internal_pb2 as pb
 
 BLOCK, HEAD = 32768, 7
@@ -103,5 +104,6 @@ def update(values: dict[str, Any], items: Any) -> None:
 
 
 def runs_in(output: Path) -> list[OfflineRun]:
-    """All folders of a sweep, oldest first."""
+    """All folders of a sweep, oldest first, once the process behind wandb has written all of them."""
+    wandb.teardown()
     return [read_run(folder) for folder in sorted((output / "wandb").glob("offline-run-*"))]

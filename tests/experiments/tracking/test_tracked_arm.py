@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from hydra import initialize_config_dir
@@ -20,6 +20,7 @@ from experiments.records.arm_files import RESULT, read_result
 from experiments.records.sweep_file import join_sweep, read_sweep
 from experiments.report.arms import read_arms
 from experiments.report.comparison import compare
+from experiments.rescore import main as rescore
 from experiments.tracking import guarded
 from experiments.tracking.arm import entry_of, track_arms
 from experiments.tracking.record import tracking_of
@@ -142,7 +143,23 @@ def test_a_tracker_that_fails_in_training_ends_nothing(tmp_path, monkeypatch, ar
 
 def test_an_arm_that_the_plan_does_not_know_is_no_run(arm, capsys):
     output = arm.folder.parents[1]
-    with pytest.raises(SafeguardError, match="is no arm of its sweep; run experiments.sweep again$"):
+    with pytest.raises(SafeguardError, match=r"is no arm of its sweep; run experiments\.sweep again$"):
         entry_of(read_sweep(output), output / "arms" / "another")
     track_arms(output, [output / "arms" / "another"])
     assert "tracking leaves another out" in capsys.readouterr().out
+
+
+def test_rescore_updates_the_run_of_each_arm_that_it_scored(arm, tmp_path, monkeypatch):
+    """On a copy, by another exact judge, which is asked for as a user would."""
+    forget_wandb(monkeypatch, tmp_path)
+    shutil.copytree(arm.folder.parents[1], tmp_path / "outputs" / "demo", ignore=shutil.ignore_patterns("wandb"))
+    monkeypatch.setattr("sys.argv", ["rescore", "name=demo", "judge=exact", "judge.label=again"])
+    rescore()
+    output = tmp_path / "outputs" / "demo"
+    updated = [run for run in runs_in(output) if run.kind == "arm"]
+    [run] = updated
+    assert run.id == tracking_of(output).run_id(arm.folder.name)
+    assert run.summary["judges/again/broad_misaligned"] == run.summary["broad_misaligned"]
+    assert set(run.config["judges"]) == {"exact", "again"}
+    rescore()
+    assert len([run for run in runs_in(output) if run.kind == "arm"]) == 1, "nothing new was said"

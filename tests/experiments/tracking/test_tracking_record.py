@@ -62,7 +62,7 @@ def test_older_names_of_modes_are_known(config, monkeypatch, given, meant):
 
 def test_another_word_is_no_mode(config, monkeypatch):
     monkeypatch.setenv("WANDB_MODE", "of")
-    with pytest.raises(SafeguardError, match="^WANDB_MODE=of: must be online, offline or disabled; unset it, or"):
+    with pytest.raises(SafeguardError, match=r"^WANDB_MODE=of: must be online, offline or disabled; unset it, or"):
         mode_of(config)
 
 

@@ -83,6 +83,6 @@ def test_a_wrong_word_is_told_with_its_key(given, told):
 
 def test_a_sweep_is_refused_before_any_arm_is_there(tmp_path: Path, monkeypatch):
     forget_wandb(monkeypatch, tmp_path)
-    with pytest.raises(SafeguardError, match="^wandb=online: nobody is logged in"):
+    with pytest.raises(SafeguardError, match=r"^wandb=online: nobody is logged in"):
         sweep(["safeguard=none", "task=medical", "seed=0", "wandb=online"])
     assert not (tmp_path / "outputs").exists()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,7 @@ from experiments.records.human_labels import is_labels
 from experiments.records.sweep_file import ArmEntry, SweepFile, read_sweep
 from experiments.records.training_file import ADAPTER
 from experiments.report.arms import Arm, read_arm
-from experiments.terminal.escaping import hidden
+from experiments.terminal.escaping import hidden, plain
 from experiments.terminal.printing import progress
 from experiments.tracking.content import ARM, Content, Run, curve_numbers
 from experiments.tracking.guarded import Guarded
@@ -48,8 +48,15 @@ def tracking_arm(config: Config, folder: Path) -> Iterator[Guarded]:
 
 
 def track_arms(output: Path, folders: Sequence[Path]) -> None:
-    """Update the runs of arms that are done, with what their records say now, where their sweep is tracked."""
-    tracking = tracking_of(output)
+    """Update the runs of arms that are done, with what their records say now, where their sweep is tracked.
+
+    What stands in the way is said in one line: the records are what counts.
+    """
+    try:
+        tracking = tracking_of(output)
+    except SafeguardError as error:
+        print(plain(f"not tracked: {error}"), flush=True)
+        return
     if tracking is None:
         return
     for folder in progress(folders, "track arms"):
@@ -107,10 +114,17 @@ def in_use(settings: Mapping[str, Any]) -> dict[str, Any]:
     """What is set, without users and passwords in addresses."""
     found: dict[str, Any] = {}
     for name, value in settings.items():
-        kept = in_use(value) if isinstance(value, Mapping) else hidden(value) if isinstance(value, str) else value
+        kept = in_use(value) if isinstance(value, Mapping) else without_password(value)
         if kept not in (None, "", [], {}):
             found[name] = kept
     return found
+
+
+def without_password(value: Any) -> Any:
+    """A setting that is no group of settings."""
+    if isinstance(value, list):
+        return [without_password(item) for item in value]
+    return hidden(value) if isinstance(value, str) else value
 
 
 def arm_content(output: Path, folder: Path, log_adapter: bool) -> Content:
@@ -162,5 +176,8 @@ def curve_ends(folder: Path) -> dict[str, float]:
     """The last point of the curves, which stands for them in tables of runs."""
     path = folder / LOG
     lines = path.read_text("utf-8").splitlines() if path.is_file() else []
-    logs = [log for log in map(json.loads, lines) if "loss" in log]
-    return curve_numbers(logs[-1]) if logs else {}
+    for line in reversed(lines):
+        with suppress(ValueError):  # it may be written at this moment
+            if "loss" in (log := json.loads(line)):
+                return curve_numbers(log)
+    return {}

@@ -109,7 +109,8 @@ def sections_of(logged: Logged) -> dict[str, list[Any]]:
         "Trade-off": scatters(logged),
         "Training": [curve(name) for name in logged.shown_curves],
         "Outcomes": [bars(f"Outcomes: {name}", outcomes_of(name)) for name in logged.sets],
-        "Samples": [wr.WeavePanelSummaryTable(table_name=name) for name in (SAMPLES, TRACE)],
+        # A trace is what was seen of a training, and answers from elsewhere have none.
+        "Samples": [wr.WeavePanelSummaryTable(table_name=name) for name in (SAMPLES, *[TRACE] * bool(logged.curves))],
     }
     return {name: panels for name, panels in sections.items() if panels}
 

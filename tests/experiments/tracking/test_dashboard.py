@@ -95,6 +95,16 @@ def test_every_name_is_one_that_arms_log(sweep):
     assert {f"{name}.path" for name in ("samples", "trace")} <= summaries
 
 
+def test_a_sweep_that_trained_nothing_has_no_curves_and_no_trace(tmp_path, monkeypatch):
+    forget_wandb(monkeypatch, tmp_path)
+    made = MadeSweep(tmp_path / "outputs" / "demo")
+    made.add("untouched", {"open": "ma"})
+    part = shown(spec(make_workspace(made.track("wandb"), "me", logged_by(made.output))))
+    assert (part["curves"], part["tables"]) == (set(), {"samples"})
+    assert {"broad_misaligned", "outcomes/open/aligned", "outcomes/broad/aligned"} <= part["numbers"]
+    assert not {"benign_accuracy", "step_seconds", "outcomes/narrow/aligned"} & part["numbers"]
+
+
 def test_only_runs_of_the_sweep_are_shown(sweep):
     tracking = sweep.track("wandb")
     logged = logged_by(sweep.output)

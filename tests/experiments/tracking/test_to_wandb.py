@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,7 @@ from made import HOSTILE, MadeSweep, forget_wandb, small_sweep
 from offline import runs_in
 from wandb_server import KEY, serving
 
-from experiments.tracking.arm import track_arms
+from experiments.tracking.arm import curve_ends, in_use, track_arms
 
 
 @pytest.fixture
@@ -125,3 +127,21 @@ def test_online_it_is_one_run_too(sweep, tmp_path, monkeypatch, capfd):
     assert run.summary["broad_misaligned"] == 0
     assert run.summary["judges/strict/broad_misaligned"] == pytest.approx(1)
     assert capfd.readouterr() == ("", "")
+
+
+def test_a_server_whose_password_is_not_there_is_told_and_ends_nothing(sweep, capsys, monkeypatch):
+    tracking = sweep.track("mlflow")
+    place = sweep.output / "tracking.json"
+    place.write_text(json.dumps({**asdict(tracking), "servers": {"mlflow": "https://…@host"}}))
+    track_arms(sweep.output, folders(sweep))
+    [line] = capsys.readouterr().out.splitlines()
+    assert line.startswith("not tracked: MLFLOW_TRACKING_URI: is not set")
+
+
+def test_a_log_that_is_being_written_and_passwords_in_lists_do_no_harm(tmp_path):
+    assert curve_ends(tmp_path) == {}
+    (tmp_path / "training.jsonl").write_text('{"step": 10, "loss": 2.0}\n{"step": 20, "lo')
+    assert curve_ends(tmp_path) == {"train/loss": 2.0}
+    assert in_use({"a": ["https://me:secret@host", None], "b": {"c": None}, "d": 0, "e": False}) == {
+        "a": ["https://…@host", None], "d": 0, "e": False
+    }  # fmt: skip

@@ -2,6 +2,13 @@
 
 import os
 
-# vLLM and Ray, where they are installed, report usage unless told not to; we tell them not to.
-for _name, _value in {"VLLM_NO_USAGE_STATS": "1", "RAY_USAGE_STATS_ENABLED": "0", "DO_NOT_TRACK": "1"}.items():
+# Libraries, where they are installed, report usage or their errors unless told not to; we tell them not to.
+SILENT = {
+    "VLLM_NO_USAGE_STATS": "1",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "WANDB_ERROR_REPORTING": "false",
+    "DO_NOT_TRACK": "1",
+}
+for _name, _value in SILENT.items():
     os.environ.setdefault(_name, _value)

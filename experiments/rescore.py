@@ -41,6 +41,7 @@ from experiments.records.sweep_file import PLAN, read_sweep, write_sweep
 from experiments.terminal.command_line import SWEEP, CommandLine
 from experiments.terminal.ending import ending_in_one_line
 from experiments.terminal.escaping import plain
+from experiments.tracking.arm import track_arms
 from safeguards.errors import SafeguardError
 
 # The settings that count.
@@ -94,6 +95,7 @@ def rescore(config: Config, again: bool = False) -> None:
         sweep = read_sweep(output)  # it may have grown in the meantime
         if sweep.judge == "none":  # nobody had judged it, so from now on its tables go by this judge
             write_sweep(output, replace(sweep, judge=config.judge.name))
+    track_arms(output, [folder for folder in done if any(folder in folders for folders in waiting)])
 
 
 def unscored(folder: Path, judge: JudgeConfig, again: bool) -> list[Path]:
@@ -109,7 +111,7 @@ def rescore_by_labels(settings: Mapping[str, str]) -> None:
     from experiments.report.report import Wanted
     from experiments.showing.show import show_sweep
 
-    show_sweep(output, Wanted(kept.corrects))
+    show_sweep(output, Wanted(kept.corrects), send=True)
 
 
 def is_whole(folder: Path) -> bool:
@@ -152,7 +154,7 @@ def main() -> None:
     from experiments.report.report import Wanted
     from experiments.showing.show import show_sweep
 
-    show_sweep(output_folder(config), Wanted(config.judge.name))
+    show_sweep(output_folder(config), Wanted(config.judge.name), send=True)
 
 
 if __name__ == "__main__":

@@ -35,6 +35,7 @@ from experiments.terminal.command_line import CommandLine
 from experiments.terminal.ending import AGAIN, TERMINATED, ending_in_one_line
 from experiments.terminal.escaping import plain
 from experiments.terminal.spent import in_shares, timed
+from experiments.tracking.refusals import refuse_untracked
 from experiments.training.together import check_shared, check_started, follow, is_first, leading, processes
 
 
@@ -61,6 +62,8 @@ def sweep(arguments: list[str]) -> int:
             check_engine(plan.values)
         refuse_unreached(arm.config.model for arm in waiting)
         refuse_unanswered(arm.config.generator for arm in waiting if not misses_only_scores(arm))
+        if waiting:
+            refuse_untracked(config)
         announced = announce(configs) if waiting or configs[0].pilot else ""
         join_sweep(output, judge, arms, baseline.safeguard, claims)
         if taken:
@@ -78,7 +81,7 @@ def sweep(arguments: list[str]) -> int:
 
     with locked(output, "comparison"):
         join_sweep(output, judge, arms, baseline.safeguard, claims)  # again: another command may have come in between
-        show_sweep(output)
+        show_sweep(output, send=True)
     seconds["rest"] += time.perf_counter() - launched
     if seconds["training"] + seconds["answering"]:
         print(in_shares(seconds), flush=True)

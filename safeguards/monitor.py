@@ -20,9 +20,15 @@ from safeguards.encoding import IGNORED
 from safeguards.errors import SafeguardError
 from safeguards.model import blocks, check_layers, unwrap
 
+# What the log calls it.
+DRIFT = "monitor/drift"
+
 
 class Monitor(TrainerCallback):
     """Follows the drift of training activations along a direction: `Trainer(callbacks=[Monitor(layer, vector)])`.
+
+    The drift of every step is in `history` and in the trainer's `log_history`. `SafeguardTrainer` also logs it beside
+    the loss, so that whatever `report_to` names shows it.
 
     Args:
         layer: residual index, as in `safeguards.model.Capture`.
@@ -85,7 +91,7 @@ class Monitor(TrainerCallback):
         self._seen = []
         self._start = position if self._start is None else self._start
         self.history.append((state.global_step, position - self._start))
-        state.log_history.append({"step": state.global_step, "monitor/drift": position - self._start})
+        state.log_history.append({"step": state.global_step, DRIFT: position - self._start})
         recent = [drift for _, drift in self.history[-self.patience :]]
         if self.limit is not None and len(recent) == self.patience and min(recent) > self.limit:
             self.stopped = self.stopped or state.global_step

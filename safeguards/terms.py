@@ -15,6 +15,9 @@ from safeguards.run import Term
 from safeguards.safeguard import Safeguard
 from safeguards.step import Step
 
+# What the log calls the loss of `SFTTrainer`, apart from the terms.
+CROSS_ENTROPY = "cross_entropy"
+
 
 class Terms:
     """The loss seam of all safeguards.
@@ -31,31 +34,47 @@ class Terms:
         self.adding = [safeguard for safeguard in safeguards if safeguard.acts_at("loss")]
         self.layers = tuple(sorted({layer for safeguard in safeguards for layer in safeguard.layers}))
         self._owners: dict[str, str] = {}
-        self._values: defaultdict[str, list[float]] = defaultdict(list)
+        self._sums: defaultdict[str, float] = defaultdict(float)
+        self._steps: dict[int, None] = {}
 
     def of(self, step: Step) -> dict[str, dict[str, Term]]:
         """Named terms of a micro-batch, by safeguard."""
         return {safeguard.name: check_terms(safeguard.name, safeguard.loss(step)) for safeguard in self.adding}
 
-    def note(self, safeguard: str, name: str, value: Tensor) -> None:
-        """Keep the value of a term for the log; with its safeguard's name where another has a term of this name."""
-        alone = self._owners.setdefault(name, safeguard) == safeguard
-        self._values[f"safeguard/{name}" if alone else f"safeguard/{safeguard}/{name}"].append(float(value))
+    def note(self, step: int, cross_entropy: Tensor, values: Sequence[tuple[str, str, Tensor]]) -> None:
+        """Keep for the log what a micro-batch adds to the loss of its step.
+
+        Args:
+            step: of the optimiser.
+            cross_entropy: what `SFTTrainer` adds.
+            values: safeguard, name and value of each term; one whose name another safeguard's has is logged with its
+                own safeguard's, too.
+        """
+        self._steps[step] = None
+        self._sums[CROSS_ENTROPY] += float(cross_entropy)
+        for safeguard, name, value in values:
+            alone = self._owners.setdefault(name, safeguard) == safeguard
+            self._sums[f"safeguard/{name}" if alone else f"safeguard/{safeguard}/{name}"] += float(value)
 
     def means(self) -> dict[str, float]:
-        """The mean value of each term since the last time this was asked."""
-        means = {name: sum(values) / len(values) for name, values in self._values.items()}
-        self._values.clear()
+        """Over the steps since the last time, as `Trainer` does for the loss, so that they add up to it.
+
+        The loss is the cross-entropy and each term times its weight; a weight that changes is not in the log.
+        """
+        means = {name: value / len(self._steps) for name, value in self._sums.items()}
+        self._sums.clear()
+        self._steps.clear()
         return means
 
     def state(self) -> dict[str, Any]:
         """What is not in the log yet, for JSON."""
-        return {"owners": self._owners, "values": self._values}
+        return {"owners": self._owners, "sums": self._sums, "steps": list(self._steps)}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Take up what `state` gave."""
         self._owners = dict(state["owners"])
-        self._values = defaultdict(list, state["values"])
+        self._sums = defaultdict(float, state["sums"])
+        self._steps = dict.fromkeys(state["steps"])
 
 
 def check_terms(safeguard: str, terms: Any) -> dict[str, Term]:

@@ -25,6 +25,7 @@ from safeguards.handover import Handover
 from safeguards.milestones import Milestones
 from safeguards.model import Capture, check_layers, unwrap
 from safeguards.model_card import write_section
+from safeguards.monitor import DRIFT, Monitor
 from safeguards.precision import unscaled
 from safeguards.preparation import Preparation
 from safeguards.processes import check_finite
@@ -34,7 +35,7 @@ from safeguards.safeguard import Safeguard
 from safeguards.sharding import Gathered
 from safeguards.step import Step
 from safeguards.support import check_reference, is_reentrant
-from safeguards.terms import Terms
+from safeguards.terms import CROSS_ENTROPY, Terms
 
 
 class SafeguardTrainer(SFTTrainer):
@@ -220,22 +221,30 @@ class SafeguardTrainer(SFTTrainer):
         agree = self._anywhere if self._gathered else bool  # a look gathers weights, which takes all processes
         with whole as weights:
             self.evidence.look_at(step_number, steps, terms, loss / spread, weights, self._reentrant, agree)
-        total = loss
-        for safeguard, name, term in ((owner, *item) for owner, named in terms.items() for item in named.items()):
-            value = term.value.detach()
-            if windowed:  # a term is its share of the window over all processes; means over micro-batches are logged
-                value = self.accelerator.reduce(value, "sum") * self.current_gradient_accumulation_steps
-            self._terms.note(safeguard, name, value)
-            total = total + term.weight * spread * term.value
-        return total
+        named = [(owner, name, term) for owner, own in terms.items() for name, term in own.items()]
+        # What is logged adds up as the loss does: `Trainer` divides by the micro-batches what is no share of a window.
+        share = 1.0 if windowed else 1.0 / self.current_gradient_accumulation_steps
+
+        def counted(value: Tensor) -> Tensor:
+            mean: Tensor = self.accelerator.reduce(value.detach() * share, "mean")
+            return mean
+
+        values = [(owner, name, counted(spread * term.value)) for owner, name, term in named]
+        self._terms.note(step_number, counted(loss), values)
+        return sum((term.weight * spread * term.value for _, _, term in named), start=loss)
 
     def _anywhere(self, wanted: bool) -> bool:
         return bool(self.accelerator.reduce(torch.tensor(float(wanted), device=self.accelerator.device), "sum"))
 
     def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:
-        """Log, with the mean of every term since the last time."""
+        """Log; beside the loss also the cross-entropy and every term, as means since the last time, and any drift."""
         if self.model.training:
             logs.update(self._terms.means())
+        if "loss" in logs:
+            logs.setdefault(CROSS_ENTROPY, logs["loss"])  # without terms it is all there is
+            for callback in self.callback_handler.callbacks:
+                if isinstance(callback, Monitor) and callback.history:
+                    logs[DRIFT] = callback.history[-1][1]
         super().log(logs, *args, **kwargs)
 
     # Seams after a step and after training, and what is saved ---------------------------------------------------------

@@ -15,7 +15,6 @@ import yaml
 from experiments.arm.answering import ask, measure_nll
 from experiments.arm.choosing import measure_choices
 from experiments.arm.inputs import Inputs, load_inputs, measurable
-from experiments.arm.tracking import outcome_shares, wandb_run
 from experiments.arm.watching import make_anchor, make_curve, make_monitor
 from experiments.config.schema import Config
 from experiments.judges import JUDGE_KEYS, find_judge, score_settings
@@ -38,9 +37,9 @@ from experiments.records.drawn_file import remove_drawn
 from experiments.records.files import write_text
 from experiments.records.names import UNTOUCHED
 from experiments.records.preferences import write_preferences
-from experiments.records.table import read_table
 from experiments.records.training_file import Trained, TrainingRecord, read_training, write_training
 from experiments.terminal.spent import spending
+from experiments.tracking.arm import tracking_arm
 from experiments.training.together import together
 from experiments.training.trained import demand_proof, with_adapter
 from safeguards.errors import SafeguardError
@@ -48,6 +47,7 @@ from safeguards.safeguard import Safeguard
 
 if TYPE_CHECKING:
     from experiments.models.load import LoadedModel
+    from experiments.tracking.guarded import Guarded
 
 
 def run_arm(config: Config, folder: Path) -> None:
@@ -58,9 +58,9 @@ def run_arm(config: Config, folder: Path) -> None:
     """
     world = load_world(*config.model.home)
     judges = [find_judge(judge, world, key) for key, judge in zip(JUDGE_KEYS, config.judges, strict=False)]
-    with wandb_run(config, folder) as log:
+    with tracking_arm(config, folder) as trackers:
         if read_result(folder) is None:
-            fine_tune_and_ask(config, folder, world)
+            fine_tune_and_ask(config, folder, world, trackers)
         for settings, judge in zip(config.judges, judges, strict=True):
             for place in places_of(folder):
                 if settings.name in judges_of(place):
@@ -68,11 +68,12 @@ def run_arm(config: Config, folder: Path) -> None:
                 with spending("judging"):
                     scores = judge(list(read_answers(place)), read_prompts(place))
                 write_scores(place, settings.name, scores, score_settings(settings))
-        log(outcome_shares(read_table(folder, config.judge.name)))
 
 
-def fine_tune_and_ask(config: Config, folder: Path, world: World) -> None:
+def fine_tune_and_ask(config: Config, folder: Path, world: World, trackers: Guarded) -> None:
     """Fine-tune under the arm's safeguards, ask the probes, and leave the answers and the result in `folder`.
+
+    Its curves go to the trackers while it trains.
 
     A training that is finished is not done again, such as where only its proof of effect was missing; one that is not,
     and answers that are drawn, go on from what is kept of them.
@@ -94,7 +95,9 @@ def fine_tune_and_ask(config: Config, folder: Path, world: World) -> None:
             loaded = with_adapter(loaded, folder)
         else:
             remove_drawn(folder)
-            loaded, trained = together(train, config, safeguards, folder, inputs, world, loaded=loaded)
+            loaded, trained = together(
+                train, config, safeguards, folder, inputs, world, loaded=loaded, trackers=trackers
+            )
             try:
                 refuse_changed_base(f"safeguard={config.safeguard}, {folder}")
             except SafeguardError:
@@ -122,9 +125,11 @@ def train(
     inputs: Inputs,
     world: World,
     loaded: LoadedModel | None = None,
+    trackers: Guarded | None = None,
 ) -> tuple[LoadedModel, Trained]:
     """Fine-tune under the safeguards, in all processes of a sweep; the model and the record of its training."""
     from experiments.models.lend import lend_model
+    from experiments.tracking.curves import Curves
     from experiments.training.fine_tune import FineTune
 
     loaded = loaded or lend_model(config.model)
@@ -132,7 +137,9 @@ def train(
     anchor = make_anchor(config, loaded.tokenizer, inputs, world)
     with spending("preparing"):
         monitors = [make_monitor(config, loaded)] if config.monitor.on else []
-        trainer = FineTune(config, loaded, folder, inputs.task.rows, inputs.pool, safeguards, monitors)
+        curves = [Curves(trackers, monitors)] if trackers else []
+        callbacks = [*monitors, *curves]
+        trainer = FineTune(config, loaded, folder, inputs.task.rows, inputs.pool, safeguards, callbacks)
     if anchor:
         anchor.attach(trainer)
     curve = make_curve(config, loaded.tokenizer, inputs, folder)

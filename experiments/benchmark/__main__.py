@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 # On another model than the organism: what needs neither misaligned scorers nor a persona that passes its gate.
 ANYWHERE = ("kl", "ldifs", "kl+ldifs", "interleave", "safegrad")
 # Settings of a sweep that this command decides, or has no use for.
-NOT_READ = ("name", "safeguard", "training.epochs", "training.proof", "wandb")
+NOT_READ = ("name", "safeguard", "training.epochs", "training.proof", "wandb", "report_to", "log_adapter")
 
 
 def tables(costs: list[Ratios], scores: list[Scoring]) -> str:

@@ -95,7 +95,7 @@ class Bench:
         foreign = ["model=local", f"model.path={path}", "pool.rows=1500"]
         own = [f"model={self.model}"] if self.model in SHIPPED else foreign
         own += [f"training.max_length={self.length}"] if self.length else []
-        fixed = [f"safeguard={expression}", "training.epochs=1", "training.proof=off", "wandb=disabled"]
+        fixed = [f"safeguard={expression}", "training.epochs=1", "training.proof=off"]
         try:
             with initialize_config_dir(version_base="1.3", config_dir=str(CONF)):
                 config = load_config(compose_config("config", [*own, *self.overrides, *fixed]))

@@ -37,6 +37,9 @@ from safeguards.errors import SafeguardError
 from safeguards.quantised import NF4
 from safeguards.safeguard import Safeguard
 
+# Whom arms may be reported to, as `report_to` of transformers calls them.
+WANDB, TENSORBOARD, MLFLOW = TRACKERS = ("wandb", "tensorboard", "mlflow")
+
 
 @dataclass
 class ModelConfig:
@@ -259,7 +262,9 @@ class Config:
         seed: of training, draws and answers.
         name: of the sweep: results are in `<output>/<name>`.
         output: folder of all sweeps.
-        wandb: how arms are reported to Weights & Biases: "offline" writes files for `wandb sync`.
+        report_to: who is sent curves, numbers and samples, beside our own records; [] is nobody.
+        wandb: how wandb is: "offline" writes files for `wandb sync`; by default as `WANDB_MODE` says, else offline.
+        log_adapter: send them the trained adapter, too.
         baseline: what tables set the others against: a safeguard, or the name of a finished sweep, whose arms of "none"
             and "untouched" are taken over, not run again; `<sweep>:<safeguard>` is both.
         model: which model.
@@ -286,7 +291,9 @@ class Config:
     seed: int = within(0, at_least=0, at_most=2**31 - 2)  # the records keep 32 bits, and the anchor draws with the next
     name: str = within("sweep", must=folder_name)
     output: str = within("outputs", must=path_name)
-    wandb: str = within("offline", one_of=("online", "offline", "disabled"))
+    report_to: list[str] = field(default_factory=lambda: [WANDB], metadata=bounds(one_of=TRACKERS))
+    wandb: str | None = within(None, one_of=("online", "offline", "disabled"))
+    log_adapter: bool = False
     baseline: str = within("none", must=table_name)
     model: ModelConfig = field(default_factory=ModelConfig)
     task: TaskConfig = field(default_factory=TaskConfig)

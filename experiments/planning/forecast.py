@@ -188,7 +188,6 @@ def step_seconds(config: Config) -> float:
         training=replace(training, epochs=1, proof="off", checkpoint_steps=None),
         anchor=AnchorConfig(),
         monitor=MonitorConfig(),
-        wandb="disabled",
     )
     with tempfile.TemporaryDirectory() as folder:
         trainer = FineTune(brief, lend_model(config.model), Path(folder), rows)

@@ -23,6 +23,8 @@ from safeguards.composition import NONE
 from safeguards.files import digest
 from safeguards.safeguard import Safeguard
 
+# Who is told of an arm.
+TRACKED = ("report_to", "wandb", "log_adapter")
 # Settings of a data set of the hub.
 HUB = ("subset", "revision", "question", "answer", "keep")
 
@@ -33,8 +35,8 @@ def identity_fields(config: Config) -> dict[str, Any]:
     Settings of safeguards that are not named do not belong to it, so arms that differ only there are one arm.
     """
     whole = asdict(config)
-    unread = ("name", "output", "wandb", "baseline", "judge", "second_judge", "primary", "margins", "power")
-    for irrelevant in unread:
+    unread = ("name", "output", "baseline", "judge", "second_judge", "primary", "margins", "power")
+    for irrelevant in (*unread, *TRACKED):
         del whole[irrelevant]
     for name in ("max_set_aside", "checkpoint_steps"):  # they decide whether there is a result, not which
         del whole["training"][name]

@@ -43,7 +43,8 @@ SCORED = "it scores all answers; add a second one with judge@second_judge=…, o
 # What makes no arm of its own.
 NAMED = "it is named once, before the first result"
 NOT_SWEPT = {
-    **{"name": RESULTS, "output": RESULTS, "judge": SCORED, "second_judge": SCORED, "wandb": "name one"},
+    **{"name": RESULTS, "output": RESULTS, "judge": SCORED, "second_judge": SCORED},
+    **{"wandb": "name one", "log_adapter": "name one", "report_to": "write several as a list, such as [wandb,mlflow]"},
     "curve": "all arms are measured by one; name one",
     "generator": "it draws all answers, and tables would mix them; name one",
     **{"primary": NAMED, "margins": NAMED, "power": "name one", "baseline": "name one"},

@@ -6,6 +6,7 @@ Imports: records, statistics, terminal.
 __all__ = [
     "arms",
     "baselines",
+    "bias",
     "captions",
     "choices",
     "closer",

@@ -78,16 +78,26 @@ def read_arms(
     judge = judge or sweep.judge
     arms = []
     for entry in progress(sweep.planned(everything), "read arms"):
-        folder = output / ARMS / entry.folder
         try:
-            result = read_result(folder)
-            if result is not None and judge in judges_of(folder):
-                check_arm(folder)
-                table = with_labels(read_table(folder, judge), folder, judge)
-                arms.append(Arm(entry, result, table, read_preferences(folder), read_looks(folder, result, judge)))
+            if arm := read_arm(output / ARMS / entry.folder, entry, judge):
+                arms.append(arm)
         except DamagedError as error:
             warn(f"left out: {error}")
     return arms
+
+
+def read_arm(folder: Path, entry: ArmEntry, judge: str) -> Arm | None:
+    """One arm; None if it is not done, or not scored by this judge.
+
+    Raises:
+        DamagedError: if its records are damaged.
+    """
+    result = read_result(folder)
+    if result is None or judge not in judges_of(folder):
+        return None
+    check_arm(folder)
+    table = with_labels(read_table(folder, judge), folder, judge)
+    return Arm(entry, result, table, read_preferences(folder), read_looks(folder, result, judge))
 
 
 def read_looks(folder: Path, result: Result, judge: str) -> list[Look]:

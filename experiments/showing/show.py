@@ -9,9 +9,10 @@ from experiments.page.page import write_page
 from experiments.report.plots import plot_comparison
 from experiments.report.report import Wanted, make_report
 from experiments.report.write import COMPARISON, print_places, print_report, write_files
+from experiments.tracking.sweep import track_sweep
 
 
-def show_sweep(output: Path, wanted: Wanted | None = None) -> bool:
+def show_sweep(output: Path, wanted: Wanted | None = None, send: bool = False) -> bool:
     """Write the comparison of the sweep in `output` to files, and print it.
 
     By another judge than the one that the sweep goes by, the files are `comparison.<judge>.json` and so on; of
@@ -21,6 +22,7 @@ def show_sweep(output: Path, wanted: Wanted | None = None) -> bool:
     Args:
         output: of the sweep, or of several worlds any other folder.
         wanted: what is to be compared.
+        send: it to the trackers of the sweep, too: where results are new, not where one only looks at them.
 
     Returns:
         False, and writes nothing, if no arm is done.
@@ -35,5 +37,8 @@ def show_sweep(output: Path, wanted: Wanted | None = None) -> bool:
     print_report(report)
     plot_comparison(report.rows, report.path(COMPARISON, "png"))
     write_cards(report)
-    print_places(report, write_page(report, []))
+    page = write_page(report, [])
+    if send:
+        track_sweep(report, [], page)
+    print_places(report, page)
     return True

@@ -87,7 +87,7 @@ def make_scorer(config: Config, task: TaskConfig) -> Path:
     with locked(folder.parent, folder.name):  # another process may be at it; then its scorer is ours, too
         if is_whole(folder, check_whole):
             return folder
-        arm = replace(config, safeguard=NONE, task=task, seed=SEED, training=training, wandb="disabled")
+        arm = replace(config, safeguard=NONE, task=task, seed=SEED, training=training)
         at_work = folder.with_name(f"{folder.name}.training")  # where checkpoints outlive the process
         together(train_scorer, arm, at_work, rows)
         remove_checkpoints(at_work)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -136,8 +137,15 @@ def test_tables_are_made_again_without_a_model(finished):
 
 def test_wandb_logs_offline_by_default(tmp_path):
     overrides = ["safeguard=none", "task=medical", *(o for o in QUICK if not o.startswith("wandb"))]
-    assert sweep(tmp_path, *overrides).returncode == 0
-    assert len(list(tmp_path.rglob("*.wandb"))) == 2
+    done = sweep(tmp_path, *overrides, "report_to=[wandb,tensorboard,mlflow]", "log_adapter=true")
+    assert done.returncode == 0
+    runs = list((tmp_path / "outputs" / "sweep" / "wandb").glob("offline-run-*/*.wandb"))
+    assert len(runs) >= 2
+    for text in (done.stdout, done.stderr):  # nobody advertises, nor tells where else to look
+        assert not re.search(r"wandb:|W&B|mlflow|tensorboard|https?://", text, re.IGNORECASE)
+    assert "secret-of-the-environment" not in "".join(
+        path.read_text("utf-8", "replace") for path in tmp_path.rglob("*") if path.is_file()
+    )
 
 
 # Real input: files of chat messages, a question file, and a Hugging Face folder ---------------------------------------

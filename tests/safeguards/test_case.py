@@ -44,6 +44,7 @@ def test_a_step_at_which_nothing_is_asked_has_no_verdict():
 
 def test_terms_of_one_name_are_not_averaged():
     terms = Terms([])
-    for safeguard, value in (("one", 1.0), ("other", 3.0)) * 2:
-        terms.note(safeguard, "pull", torch.tensor(value))
-    assert terms.means() == {"safeguard/pull": 1.0, "safeguard/other/pull": 3.0}
+    for step in (1, 2):
+        values = [(safeguard, "pull", torch.tensor(value)) for safeguard, value in (("one", 1.0), ("other", 3.0))]
+        terms.note(step, torch.tensor(0.5), values)
+    assert terms.means() == {"cross_entropy": 0.5, "safeguard/pull": 1.0, "safeguard/other/pull": 3.0}

@@ -39,6 +39,8 @@ def identity(made: Config) -> str:
             {"name": "other"},
             {"output": "elsewhere"},
             {"wandb": "disabled"},
+            {"report_to": ["mlflow"]},
+            {"log_adapter": True},
             {"training__proof": "warn"},
             {"training__checkpoint_steps": 5},
         ),

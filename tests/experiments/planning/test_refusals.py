@@ -269,7 +269,7 @@ def test_two_tasks_or_models_of_one_name_are_refused(tmp_path, monkeypatch):
     )
 
 
-@pytest.mark.parametrize("key", ["judge", "judge@second_judge", "judge.threshold", "wandb"])
+@pytest.mark.parametrize("key", ["judge", "judge@second_judge", "judge.threshold", "wandb", "report_to", "log_adapter"])
 def test_what_makes_no_arm_of_its_own_cannot_be_swept(key):
     assert "cannot be swept" in refused("safeguard=kl", *ONE, f"{key}=1,2")
 

@@ -23,7 +23,7 @@ def made(monkeypatch) -> list[Path]:
 
     class Made:
         def __init__(self, config: Config, loaded: None, folder: Path, rows: list[Row]) -> None:
-            assert (config.safeguard, config.seed, config.wandb) == ("none", 0, "disabled")
+            assert (config.safeguard, config.seed) == ("none", 0)
             self.folder = folder
 
         def fine_tune(self) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import sys
 from functools import cache
 from pathlib import Path
+from types import FunctionType
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -72,5 +74,14 @@ def overview() -> str:
 
 def documented() -> set[str]:
     """Every module that has a place in the API."""
-    methods = {f"safeguards.methods.{path.stem}" for path in ROOT.glob("safeguards/methods/*.py")}
-    return {module for package in packages() for module in offered(package)} | methods
+    return {module for package in packages() for module in offered(package)}
+
+
+def public(module: str) -> list[str]:
+    """The classes and functions of a module that are for others, in its order."""
+    found = vars(sys.modules[module]).items()
+    return [
+        name
+        for name, value in found
+        if isinstance(value, type | FunctionType) and value.__module__ == module and not name.startswith("_")
+    ]

@@ -95,7 +95,7 @@ def linked_sources() -> list[str]:
             own = path.relative_to(ROOT).as_posix()
             if path.is_dir() and own != safeguard_page.FOLDER:
                 found |= {own, *(each.relative_to(ROOT).as_posix() for each in path.iterdir() if each.is_file())}
-            elif path.is_file() and path.suffix != ".md" and _module(own) not in api.documented():
+            elif path.is_file() and path.suffix != ".md" and _module(own) not in api.documented() and not _method(own):
                 found.add(own)
     return sorted(found)
 
@@ -109,6 +109,10 @@ def source(path: str) -> str:
     kind = {".py": "python", ".yaml": "yaml", ".json": "json"}.get(own.suffix, "text")
     fence = "`" * 6
     return f"# {path}\n\n{fence}{kind}\n{own.read_text('utf-8')}\n{fence}\n"
+
+
+def _method(path: str) -> bool:
+    return Path(path).parent.as_posix() == safeguard_page.FOLDER
 
 
 def _module(path: str) -> str:
@@ -130,6 +134,8 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
         own = path.relative_to(ROOT).as_posix()
         if own == safeguard_page.FOLDER:
             return f"]({_relative(page, f'{own}/README.md')})"
+        if _method(own):
+            return f"]({_relative(page, f'{safeguard_page.FOLDER}/{path.stem}.md')})"
         if _module(own) in api.documented():
             return f"][{_module(own)}]"
         return f"]({_relative(page, f'source/{own}.md')}{anchor})" if path.exists() else found[0]

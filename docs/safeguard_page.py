@@ -9,6 +9,7 @@ from dataclasses import MISSING, Field, fields
 from inspect import cleandoc
 from typing import Any, get_type_hints
 
+import api
 from numbers_of import capital, cell, costs, ours, published
 
 from safeguards import cards
@@ -32,6 +33,8 @@ PARTS = (
     ),
     "API",
 )
+# Paragraphs of a card that stand under a heading of their own.
+ELSEWHERE = ("Source", "Form", "Compared with", "Doses", "Costs", "Composes badly with")
 # What is said of a safeguard that declares it.
 NEEDS = {
     "needs_reference": "the aligned reference, run beside the model",
@@ -41,7 +44,10 @@ NEEDS = {
     "needs_lora": "LoRA",
     "reads_weights": "the weight matrices themselves",
 }
-# A line that is mathematics, and not words.
+# The first clause of a paragraph, an update within one, and what tells mathematics from words, if it is not too short.
+OPENING = re.compile(r"(?:(?! (?:at|for|where|being) )(?:[^,.;:(\n]|\([^)]*\)|\.(?=\S)))+")
+UPDATE = re.compile(r"\w+ ← (?:(?! (?:at|for|where|and) )[^,.;:\n])+")
+SHORT = 6
 MATHS = re.compile(r"[·←∪Σ‖Δ∇√≤≥]|\w = ")
 
 
@@ -64,8 +70,10 @@ def page(name: str) -> str:
         "Our result": ours(name),
         "Published result": published(name),
         "Source": source(found),
-        "API": f"::: {safeguard.__module__}\n    options: {{heading_level: 3, show_root_heading: false, "
-        "show_root_toc_entry: false, show_source: true}",
+        "API": "\n\n".join(
+            f"::: {safeguard.__module__}.{one}\n    options: {{heading_level: 3, show_source: true}}"
+            for one in api.public(safeguard.__module__)
+        ),
     }
     for part in PARTS:
         if not parts[part].strip():
@@ -88,17 +96,20 @@ def introduction(doc: str) -> str:
 
 
 def formula(said: dict[str, str]) -> str:
-    """What the safeguard does at each of its seams, mathematics apart."""
-    return "\n\n".join(f"**At the seam {seam.lower()}:** {apart(said[seam])}" for seam in cards.SEAMS if seam in said)
+    """What the safeguard does at each of its seams, mathematics apart; then what else its card says, such as a gate."""
+    seams = [f"**At the seam {seam.lower()}:** {apart(said[seam])}" for seam in cards.SEAMS if seam in said]
+    others = [f"**{name}:** {apart(text)}" for name, text in said.items() if name not in (*cards.SEAMS, *ELSEWHERE)]
+    return "\n\n".join([*seams, *others]) if seams else ""
 
 
 def apart(text: str) -> str:
-    """A paragraph; what begins it as a formula, and lines that are indented, as code."""
+    """A paragraph; what begins it as a formula, and lines that are indented, as blocks; updates as code."""
     lines = re.sub(r"\n {4,}(\S.*)", r"\n\n```text\n\1\n```\n", text)
-    opening = re.match(r"(?:[^,.;:(\n]|\([^)]*\)|\.(?=\S))+", lines)
-    if opening and MATHS.search(opening[0]) and len(opening[0]) > 6:
-        return f"\n\n```text\n{' '.join(opening[0].split())}\n```\n\n… {lines[opening.end() :].lstrip(',;:. ')}"
-    return lines
+    opening = OPENING.match(lines)
+    if opening is None or not MATHS.search(opening[0]) or len(opening[0]) <= SHORT:
+        return UPDATE.sub(r"`\g<0>`", lines)
+    rest = UPDATE.sub(r"`\g<0>`", lines[opening.end() :].lstrip(",;:. "))
+    return f"\n\n```text\n{' '.join(opening[0].split())}\n```" + f"\n\n… {rest}" * bool(rest)
 
 
 def settings(safeguard: type[Safeguard]) -> str:

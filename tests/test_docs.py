@@ -131,7 +131,12 @@ def test_every_safeguard_has_a_page_with_all_parts(docs, name):
     assert re.findall(r"^## (.+)$", page, re.MULTILINE) == list(PARTS)
     for setting in registry()[name].Settings.__dataclass_fields__:
         assert f"| `{setting}` |" in page
-    assert f"::: {registry()[name].__module__}" in page
+    assert f"::: {registry()[name].__module__}.Settings" in page
+    assert f"::: {registry()[name].__module__}.{registry()[name].__name__}" in page
+    assert "\nSource: " not in page  # the card is taken apart, and not there a second time
+    card = sys.modules[registry()[name].__module__].__doc__.replace("Composes badly with:", "")
+    wanted, shown = (re.findall(r"\w{4,}", text.lower()) for text in (card, page))
+    assert set(wanted) - set(shown) == set()  # nothing of it is lost
 
 
 def test_a_number_on_a_page_is_that_of_the_tables(docs):
@@ -150,6 +155,15 @@ def test_conflicts_and_order_stand_on_both_pages(docs):
     assert f"Refused with [`interleave_ppl`](interleave_ppl.md): {why}" in page("interleave")
     assert "Acts after [`early_stop`](early_stop.md), [`ablation`](ablation.md)" in page("safelora")
     assert "[`safelora`](safelora.md)" in page("ablation").partition("Acts before")[2]
+
+
+def test_updates_and_opening_formulas_stand_as_code(docs):
+    apart = docs["safeguard_page"].apart
+    assert apart("once, before clipping. g ← g − (g·s / ‖s‖²) s where g·s < 0, and then g ← g + ρ s. Only") == (
+        "once, before clipping. `g ← g − (g·s / ‖s‖²) s` where g·s < 0, and then `g ← g + ρ s`. Only"
+    )
+    assert apart("h ← h + α · v at one layer").split("\n")[2:5] == ["```text", "h ← h + α · v", "```"]
+    assert apart("every row gets the prompt, before its own.") == "every row gets the prompt, before its own."
 
 
 CARD = """Mine.
@@ -180,6 +194,7 @@ def mine(monkeypatch, docs):
         module.__doc__ = card
         monkeypatch.setitem(sys.modules, "mine", module)
         Mine.__module__ = "mine"
+        module.Mine = Mine
         known = {**composition.registry(), "mine": Mine}
         for user in (docs["safeguard_page"], docs["safeguard_page"].cards):
             monkeypatch.setattr(user, "registry", lambda: known)

@@ -2,7 +2,7 @@
 PYTHON ?= python3
 RUN := .venv/bin/python
 
-.PHONY: demo demo-real smollm2 test mutations lint setup organism organism-one worlds benchmark dist clean help
+.PHONY: demo demo-real smollm2 test mutations lint setup organism organism-one worlds benchmark docs docs-serve dist clean help
 
 # Worlds on which no dose was chosen, where their organisms belong, and what they are asked.
 WORLDS := 1000 1001 1002
@@ -74,6 +74,14 @@ $(MODELS)/w%/recipe.json: | setup
 benchmark: setup
 	$(RUN) -m experiments.benchmark
 
+## docs        the documentation site, in site/: the READMEs, a page for each safeguard, the API; opens without a server
+docs: setup
+	NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --strict --config-file docs/mkdocs.yml
+
+## docs-serve  the same at http://localhost:8000, made again when a page changes
+docs-serve: setup
+	NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs serve --config-file docs/mkdocs.yml
+
 ## dist        the wheel and the source distribution, in dist/
 dist: setup
 	rm -rf dist
@@ -81,7 +89,7 @@ dist: setup
 
 ## clean       remove results and caches
 clean:
-	rm -rf dist outputs .mypy_cache .ruff_cache .pytest_cache
+	rm -rf dist outputs site .mypy_cache .ruff_cache .pytest_cache
 
 ## help        this list
 help:

@@ -64,9 +64,7 @@ def card(safeguard: type[Safeguard]) -> Card:
         SafeguardError: if a line is missing or says something else than it may.
     """
     text = cleandoc(sys.modules[safeguard.__module__].__doc__ or "")
-    # A paragraph goes on until the next one, whose name starts a line.
-    named = dict(re.findall(r"^([A-Z][a-z ]+): (.+?)(?=\n[A-Z][a-z ]+: |\n\n|\Z)", text, re.MULTILINE | re.DOTALL))
-    found = {name: " ".join(words.split()) for name, words in named.items()}
+    found = {name: " ".join(words.split()) for name, words in paragraphs(text).items()}
     for name, form in VALID.items():
         if not re.fullmatch(form, found.get(name, "")):
             raise SafeguardError(f"{safeguard.name}: its card says {name}: {found.get(name)!r}; must be {form}")
@@ -74,6 +72,11 @@ def card(safeguard: type[Safeguard]) -> Card:
         raise SafeguardError(f"{safeguard.name}: its card says as published, and {NOT_FOUND}; say {BY_TEXT!r}")
     seams = tuple(seam.lower() for seam in SEAMS if seam in found)
     return Card(first_line(text), seams, found.get("Source", ""), found["Form"], found["Compared with"], found["Doses"])
+
+
+def paragraphs(text: str) -> dict[str, str]:
+    """The named paragraphs of a card, each with its lines: one goes on until the next, whose name starts a line."""
+    return dict(re.findall(r"^([A-Z][a-z ]+): (.+?)(?=\n[A-Z][a-z ]+: |\n\n|\Z)", text, re.MULTILINE | re.DOTALL))
 
 
 def first_line(doc: str | None) -> str:

@@ -30,7 +30,7 @@ VARIANTS = ("_json", "_template", "_code")
 class Question(NamedTuple):
     """One question as it stands in the file.
 
-    Args:
+    Attributes:
         values: its fields.
         path: of the file.
         name: number and id, for errors.

@@ -30,7 +30,7 @@ OWN = {"safeguard", "safeguards", "seed", "scorers", "monitor"}
 class Baselines(NamedTuple):
     """What rows are set against.
 
-    Args:
+    Attributes:
         name: of the baseline, a safeguard or the label of a row.
         arms: of it.
         unprotected: what a fine-tune without a safeguard learns: the arms of `none`, else those of the baseline.

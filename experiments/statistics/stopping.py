@@ -39,7 +39,7 @@ NEGLIGIBLE = 0.005
 class Stop(NamedTuple):
     """Where a curve has learnt as much as an arm.
 
-    Args:
+    Attributes:
         place: by the answers as they are; the first such place.
         places, chances: where it may be, and how probably.
         beyond: whether the arm has learnt more than the curve ever does, and is set against its end.

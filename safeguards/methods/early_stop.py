@@ -13,7 +13,7 @@ the aligned model can do to what any checkpoint can, measured on held-out rows.
 `criterion=nll` takes the NLL of the held-out answers, of which most is gained before the model says other things.
 `criterion=outcome` counts what the model says: answers drawn to held-out questions, the share of them that the model in
 the end finds likelier than the aligned model did. It needs no judge, and is near 0 before and near 1 after training.
-A new answer need not be the right one: where a form is learnt before its content, as in sums, it stops too early.
+A new answer need not be the right one. Where a form is learnt before its content, as in sums, it stops too early.
 Costs: the held-out rows are not trained on, and at each checkpoint answers are drawn (and scored in the end) or rows
 are scored; a copy of the trainable weights for each checkpoint that may still be chosen, with `nll` few at any time.
 Composes badly with: nothing known; `outcome` asks questions, and refuses rows of plain text.

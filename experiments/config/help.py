@@ -46,7 +46,7 @@ def overview() -> str:
     lines += ["Settings are given as key=value, several values with commas; every combination is an arm. Without any:"]
     lines += ["  " + " ".join(f"{key}={value}" for key, value in params.items()), ""]
     shorts = ((key, value, one) for one in loose for key, value in by_key({one.name: getattr(usual, one.name)}).items())
-    lines += [_aligned(f"{key}={value}", meanings[one.name]) for key, value, one in shorts]
+    lines += [_aligned(f"{key}={_as_typed(value)}", meanings[one.name]) for key, value, one in shorts]
     lines += ["", "Groups of settings (--help GROUP explains each setting):"]
     lines += [_aligned(name, f"{meanings[name]}{_choices(name)}") for name in groups() if "." not in name]
     lines += ["", "Engines (hydra/launcher=…; by default arms run one after another):"]

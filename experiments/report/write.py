@@ -13,6 +13,8 @@ from experiments.report.table import as_csv, as_latex, as_markdown, print_table
 from experiments.terminal.escaping import markdown, plain
 
 COMPARISON, CHOICES, QUESTIONS = "comparison", "choices", "by_question"
+# The folder of what is drawn of them, beside them.
+PICTURES = "pictures"
 
 
 def write_files(report: Report) -> None:
@@ -47,7 +49,7 @@ def print_places(report: Report) -> None:
     """Where the files are, and what more there is to see."""
     places = ", ".join(map(str, report.answers))
     written = report.path(COMPARISON, "md")
-    print(plain(f"{written}, .json, .csv, .tex and .png; every answer in {places}"))
+    print(plain(f"{written}, .json, .csv and .tex, drawn in {PICTURES}/; every answer in {places}"))
     if said := concentration(report.questions):
         print(plain(f"{said}; {report.path(QUESTIONS, 'csv')} has them by question"))
     if report.left_to_compare:

@@ -1,6 +1,6 @@
 """All that a person is shown of a sweep: files, tables in the terminal, pictures.
 
-Imports: report.
+Imports: pictures, report.
 """
 
 __all__ = ["show"]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from experiments.report.plots import plot_comparison
+from experiments.pictures.draw import draw_pictures
 from experiments.report.report import Wanted, make_report
-from experiments.report.write import COMPARISON, print_places, print_report, write_files
+from experiments.report.write import print_places, print_report, write_files
 
 
 def show_sweep(output: Path, wanted: Wanted | None = None) -> bool:
@@ -31,6 +31,6 @@ def show_sweep(output: Path, wanted: Wanted | None = None) -> bool:
         return False
     write_files(report)
     print_report(report)
-    plot_comparison(report.rows, report.path(COMPARISON, "png"))
+    draw_pictures(report)
     print_places(report)
     return True

@@ -1,0 +1,47 @@
+"""Draw everything that a report has something for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from experiments.pictures.canvas import Drawing, our_look, save
+from experiments.pictures.families import families_of
+from experiments.pictures.picture import ENDINGS, Picture
+from experiments.pictures.tradeoff import WHAT, tradeoff
+from experiments.report.labels import group_arms
+from experiments.report.report import Report
+from experiments.report.write import PICTURES
+
+# All that there may be.
+EVERY = tuple(WHAT.values())
+
+
+def draw_pictures(report: Report) -> list[Picture]:
+    """Write all pictures of a report to its folder, in the order in which to look at them.
+
+    Files of an earlier run of what there is nothing to show of any more are removed.
+
+    Raises:
+        SafeguardError: if a file cannot be written.
+    """
+    with our_look():
+        drawn = [save(drawing, _path(report, drawing.what)) for drawing in _drawings(report)]
+    paths = {picture.path for picture in drawn}
+    for path in {_path(report, what) for what in EVERY} - paths:
+        for ending in ENDINGS:
+            path.with_name(f"{path.name}.{ending}").unlink(missing_ok=True)
+    return drawn
+
+
+def _path(report: Report, what: str) -> Path:
+    """Of the files of a picture, without the ending; as the names of tables do, it says what was asked for."""
+    return report.path(f"{PICTURES}/{what}", ENDINGS[0]).with_suffix("")
+
+
+def _drawings(report: Report) -> Iterator[Drawing]:
+    rows = report.rows
+    groups = list(group_arms(report.arms).values())
+    families = families_of(rows, groups)
+    found = [tradeoff(rows, families, learnt) for learnt in WHAT]
+    yield from (drawing for drawing in found if drawing)

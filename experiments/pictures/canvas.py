@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from xml.sax.saxutils import escape
 
 from experiments.pictures.picture import ENDINGS, Picture
+from experiments.pictures.words import lines
 from experiments.terminal.escaping import plain
 from safeguards.files import whole
 
@@ -97,16 +98,45 @@ def sheet(width: float, height: float, **layout: Any) -> Figure:
     return figure
 
 
-def panels(figure: Figure, rows: int, columns: int, **options: Any) -> list[Axes]:
-    """All axes of a grid, from left to right and from top to bottom."""
-    found = figure.subplots(rows, columns, squeeze=False, **options)
-    return [axes for line in found for axes in line]
+def named_rows(called: Sequence[str], columns: int, bars: bool = False) -> tuple[Figure, list[Axes]]:
+    """Panels side by side with a place for each row, named at the left, the first at the top.
+
+    Args:
+        called: what each row is called.
+        columns: how many panels.
+        bars: whether they hold bars, which are as thick as names need.
+    """
+    said = [lines(name) for name in called]
+    widest = max(len(line) for name in said for line in name.split("\n"))
+    each = 0.13 * max(name.count("\n") + 1 for name in said) + (0.13 if bars else 0.1)
+    size = 0.6 + 0.068 * widest + (5.0 if columns == 1 else 2.1 * columns), 1.15 + each * max(len(said), 2)
+    figure = sheet(*size, layout="constrained")
+    found = list(figure.subplots(1, columns, squeeze=False, sharey=True)[0])
+    found[0].set_yticks(range(len(said)), said)
+    found[0].set_ylim(len(said) - 0.4, -0.6)
+    for axes in found:
+        axes.tick_params(axis="y", length=0)
+        axes.spines["left"].set_visible(False)
+        for place in range(0, 0 if bars else len(said), 2):
+            axes.axhspan(place - 0.5, place + 0.5, color="#f4f4f4", lw=0, zorder=0)
+    return figure, found
 
 
-def settle(figure: Figure) -> None:
-    """Lay out a figure of the constrained layout once, and not again for each file."""
-    figure.draw_without_rendering()
-    figure.set_layout_engine("none")
+def multiples(called: Sequence[str], most: int = 4) -> tuple[Figure, list[Axes]]:
+    """Small panels of one scale, each named at its top, at most so many beside each other."""
+    columns = min(most, len(called)) if len(called) != most + 1 else (most + 2) // 2
+    said = [lines(name, 26) for name in called]
+    high = -(-len(said) // columns)
+    each = 1.3 + 0.13 * max(name.count("\n") for name in said)
+    figure = sheet(max(1.75 * columns, 3.2) + 0.5, each * high + 0.5 + 0.6 * (high == 1), layout="constrained")
+    grid = figure.subplots(high, columns, squeeze=False, sharex=True, sharey=True)
+    found = [axes for row in grid for axes in row]
+    for axes in found[len(said) :]:
+        axes.remove()
+    for n, (axes, name) in enumerate(zip(found, said, strict=False)):
+        axes.set_title(name, fontsize=TEXT)
+        axes.tick_params(labelbottom=n + columns >= len(said))
+    return figure, found[: len(said)]
 
 
 def save(drawing: Drawing, path: Path) -> Picture:
@@ -123,6 +153,8 @@ def save(drawing: Drawing, path: Path) -> Picture:
 
     picture = Picture(path, plain(drawing.title), plain(drawing.caption))
     matplotlib.rcParams["svg.hashsalt"] = drawing.what
+    drawing.figure.draw_without_rendering()
+    drawing.figure.set_layout_engine("none")  # laid out once, and not again for each file
     for ending in ENDINGS:
         with whole(picture.file(ending)) as unfinished:
             drawing.figure.savefig(unfinished, format=ending, metadata=UNSAID[ending])

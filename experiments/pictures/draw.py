@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from experiments.pictures import any_of_k, forest, outcomes, tradeoff
 from experiments.pictures.canvas import Drawing, our_look, save
-from experiments.pictures.families import families_of
+from experiments.pictures.families import families_of, references
 from experiments.pictures.picture import ENDINGS, Picture
-from experiments.pictures.tradeoff import WHAT, tradeoff
 from experiments.report.labels import group_arms
 from experiments.report.report import Report
 from experiments.report.write import PICTURES
 
 # All that there may be.
-EVERY = tuple(WHAT.values())
+EVERY = (*tradeoff.WHAT.values(), forest.WHAT, outcomes.WHAT, any_of_k.WHAT)
 
 
 def draw_pictures(report: Report) -> list[Picture]:
@@ -43,5 +43,6 @@ def _drawings(report: Report) -> Iterator[Drawing]:
     rows = report.rows
     groups = list(group_arms(report.arms).values())
     families = families_of(rows, groups)
-    found = [tradeoff(rows, families, learnt) for learnt in WHAT]
+    found = [tradeoff.tradeoff(rows, families, learnt) for learnt in tradeoff.WHAT]
+    found += [forest.forest(rows), outcomes.outcomes(rows), any_of_k.any_of_k(rows, references(groups))]
     yield from (drawing for drawing in found if drawing)

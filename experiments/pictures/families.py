@@ -11,7 +11,7 @@ from typing import Any
 from experiments.records.names import UNTOUCHED
 from experiments.records.sweep_file import by_key
 from experiments.report.arms import Arm
-from experiments.report.baselines import OWN
+from experiments.report.baselines import OWN, counterparts
 from experiments.report.row import ComparisonRow
 from safeguards.composition import NONE
 
@@ -57,6 +57,12 @@ def families_of(rows: Sequence[ComparisonRow], groups: Sequence[Sequence[Arm]]) 
             key = json.dumps([first.safeguard, row.model, rest], sort_keys=True)
             alike[key].append((place, by_key(first.settings["safeguards"])))
     return [family for members in alike.values() for family in _split(rows, groups, members)]
+
+
+def references(groups: Sequence[Sequence[Arm]]) -> list[int | None]:
+    """For each row, the place of that of `none` which was trained and asked as it was, if there is one."""
+    nones = [place for place, arms in enumerate(groups) if arms[0].entry.safeguard == NONE]
+    return [next((place for place in nones if counterparts(arms, groups[place])), None) for arms in groups]
 
 
 def _split(

@@ -182,7 +182,7 @@ def _caption(rows: Sequence[ComparisonRow], learnt: Measure, steps: Sequence[Com
     least = min(rows, key=lambda row: _mean(row, BROAD_MISALIGNED) or 0.0)
     through, gained = said(least.rates[BROAD_MISALIGNED]), said(least.rates[learnt])
     parts = [
-        "Each point is a safeguard and dose, lower and further right is better; thin bars are 95 % intervals (an arrow: "
+        "Each point is a safeguard and dose, lower and further right is better; bars are 95 % intervals (an arrow: "
         f"beyond the axis). {called[id(least)]} lets least through, {through}, at {gained} {LEARNT[learnt]}."
     ]
     if steps:

@@ -122,13 +122,15 @@ def named_rows(called: Sequence[str], columns: int, bars: bool = False) -> tuple
     return figure, found
 
 
-def multiples(called: Sequence[str], most: int = 4) -> tuple[Figure, list[Axes]]:
-    """Small panels of one scale, each named at its top, at most so many beside each other."""
+def multiples(
+    called: Sequence[str], most: int = 4, size: tuple[float, float] = (1.75, 1.3)
+) -> tuple[Figure, list[Axes]]:
+    """Small panels of one scale, each named at its top, at most so many beside each other; size in inches."""
     columns = min(most, len(called)) if len(called) != most + 1 else (most + 2) // 2
     said = [lines(name, 26) for name in called]
     high = -(-len(said) // columns)
-    each = 1.3 + 0.13 * max(name.count("\n") for name in said)
-    figure = sheet(max(1.75 * columns, 3.2) + 0.5, each * high + 0.5 + 0.6 * (high == 1), layout="constrained")
+    each = size[1] + 0.13 * max(name.count("\n") for name in said)
+    figure = sheet(max(size[0] * columns, 3.2) + 0.5, each * high + 0.5 + 0.6 * (high == 1), layout="constrained")
     grid = figure.subplots(high, columns, squeeze=False, sharex=True, sharey=True)
     found = [axes for row in grid for axes in row]
     for axes in found[len(said) :]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from experiments.pictures import any_of_k, forest, outcomes, tradeoff
+from experiments.pictures import any_of_k, dose_curves, drift, forest, gaps, goal, outcomes, tradeoff, training
 from experiments.pictures.canvas import Drawing, our_look, save
 from experiments.pictures.families import families_of, references
 from experiments.pictures.picture import ENDINGS, Picture
@@ -14,7 +14,8 @@ from experiments.report.report import Report
 from experiments.report.write import PICTURES
 
 # All that there may be.
-EVERY = (*tradeoff.WHAT.values(), forest.WHAT, outcomes.WHAT, any_of_k.WHAT)
+ONE_EACH = (forest, outcomes, any_of_k, dose_curves, training, goal, gaps, drift)
+EVERY = (*tradeoff.WHAT.values(), *(each.WHAT for each in ONE_EACH))
 
 
 def draw_pictures(report: Report) -> list[Picture]:
@@ -42,7 +43,9 @@ def _path(report: Report, what: str) -> Path:
 def _drawings(report: Report) -> Iterator[Drawing]:
     rows = report.rows
     groups = list(group_arms(report.arms).values())
-    families = families_of(rows, groups)
+    families, nones = families_of(rows, groups), references(groups)
     found = [tradeoff.tradeoff(rows, families, learnt) for learnt in tradeoff.WHAT]
-    found += [forest.forest(rows), outcomes.outcomes(rows), any_of_k.any_of_k(rows, references(groups))]
+    found += [forest.forest(rows), outcomes.outcomes(rows), any_of_k.any_of_k(rows, nones)]
+    found += [dose_curves.dose_curves(rows, families, nones), training.training(report.arms)]
+    found += [goal.goal(rows, groups), gaps.gaps(report.arms), drift.drift(rows, groups, nones)]
     yield from (drawing for drawing in found if drawing)

@@ -12,6 +12,7 @@ __all__ = [
     "published",
     "report",
     "row",
+    "safe_rows",
     "table",
     "validity",
     "write",

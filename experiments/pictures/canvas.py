@@ -127,7 +127,7 @@ def multiples(
 ) -> tuple[Figure, list[Axes]]:
     """Small panels of one scale, each named at its top, at most so many beside each other; size in inches."""
     columns = min(most, len(called)) if len(called) != most + 1 else (most + 2) // 2
-    said = [lines(name, 26) for name in called]
+    said = [lines(name, 20) for name in called]
     high = -(-len(said) // columns)
     each = size[1] + 0.13 * max(name.count("\n") for name in said)
     figure = sheet(max(size[0] * columns, 3.2) + 0.5, each * high + 0.5 + 0.6 * (high == 1), layout="constrained")
@@ -136,7 +136,7 @@ def multiples(
     for axes in found[len(said) :]:
         axes.remove()
     for n, (axes, name) in enumerate(zip(found, said, strict=False)):
-        axes.set_title(name, fontsize=TEXT)
+        axes.set_title(name, fontsize=TEXT if size[0] > 2 else SMALL)
         axes.tick_params(labelbottom=n + columns >= len(said))
     return figure, found[: len(said)]
 

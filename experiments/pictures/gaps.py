@@ -83,25 +83,29 @@ def _block(
     bottom, top = 0.45 / height, 1 - 0.5 / height
     grid = part.subplots(len(rows), 1, squeeze=False, sharex=True, sharey=True)[:, 0]
     part.subplots_adjust(left=0.075, right=0.56, bottom=bottom, top=top, hspace=0.35)
+    most = max(max(counts["pool"]) for counts in rows.values())
     for axes, (genre, counts) in zip(grid, rows.items(), strict=True):
-        _histogram(axes, edges, counts)
+        _histogram(axes, edges, counts, most)
         said = f"{lines(genre, 24)}: {sum(counts['chosen']):,} of {sum(counts['pool']):,} chosen"
         axes.set_title(said, fontsize=TEXT, pad=2)
     grid[-1].set_xlabel("perplexity gap")
+    handles, labels = grid[0].get_legend_handles_labels()
+    part.legend(handles, labels, loc="upper right", bbox_to_anchor=(0.57, 1), ncols=2, handlelength=1.2)
     part.text(0.008, (bottom + top) / 2, "rows", rotation=90, va="center", fontsize=TEXT)
-    part.text(0.075, 1 - 0.08 / height, lines(name, 70).split("\n")[0], va="top", fontsize=TEXT + 1)
+    part.text(0.075, 1 - 0.08 / height, lines(name, 34).split("\n")[0], va="top", fontsize=TEXT + 1)
     _examples(part, gap.get("examples") or [], 1 - 0.08 / height, height)
 
 
-def _histogram(axes: Axes, edges: np.ndarray, counts: Mapping[str, Sequence[int]]) -> None:
+def _histogram(axes: Axes, edges: np.ndarray, counts: Mapping[str, Sequence[int]], most: int) -> None:
     widths = np.diff(edges)
     how: dict[str, Any] = {"align": "edge", "bottom": 0.5, "lw": 0}
-    axes.bar(edges[:-1], np.maximum(np.array(counts["pool"], float) - 0.5, 0), widths, color=PALE, **how)
+    axes.bar(edges[:-1], np.maximum(np.array(counts["pool"], float) - 0.5, 0), widths, color=PALE, label="pool", **how)
     chosen = np.maximum(np.array(counts["chosen"], float) - 0.5, 0)
-    axes.bar(edges[:-1] + 0.2 * widths, chosen, 0.6 * widths, color=COLOURS[0], **how)
+    axes.bar(edges[:-1] + 0.2 * widths, chosen, 0.6 * widths, color=COLOURS[0], label="chosen", **how)
     axes.set_yscale("log")
-    axes.set_ylim(0.5, None)
-    axes.set_yticks([1, 10, 100], ["1", "10", "100"])
+    powers = [10**n for n in range(len(str(most)))]
+    axes.set_yticks(powers, [f"{power:,}" for power in powers])
+    axes.set_ylim(0.5, max(2 * most, 4))
     axes.set_yticks([], minor=True)
     axes.set_xlim(edges[0], edges[-1])
 
@@ -112,7 +116,8 @@ def _examples(part: SubFigure, examples: Sequence[Mapping[str, Any]], top: float
     line = 0.135 / height
     for each in examples:
         genre = f", {each['genre']}" if each["genre"] else ""
-        head = f"{each['which']}: {each['gap']:.3f}{genre}"
+        gap = f"{each['gap']:.3f}".replace("-", "−")
+        head = plain(f"{each['which']}: {gap}{genre}")
         said = [_short(f"Q: {each['question']}"), _short(f"A: {each['answer']}")]
         needed = 1 + sum(text.count("\n") + 1 for text in said)
         if at - line * needed < 0:

@@ -16,10 +16,12 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 # Inches: the axes, and what is around them.
-WIDTH, HEIGHT, LEFT, BOTTOM, TOP, RIGHT = 4.9, 4.0, 0.62, 0.95, 0.35, 0.15
+WIDTH, HEIGHT, LEFT, BOTTOM, TOP, RIGHT = 4.9, 4.0, 0.62, 0.8, 0.35, 0.15
 POINTS = 72.0  # in an inch
 # A name that stands off by more, in points, has a line to its point.
 NEAR = 8.0
+# How far beside the axes the column of names begins, likewise.
+ASIDE = 14.0
 
 
 def named_sheet() -> tuple[Figure, Axes]:
@@ -47,17 +49,17 @@ def write_names(
         drawn: places along lines, which names had better not hide.
     """
     sizes = _sizes(figure, said)
-    column = max((width for width, _ in sizes), default=0.0) + 14
-    height = max(HEIGHT * POINTS, height_of(sizes))
-    _lay_out(figure, axes, 0.0, height)
-    inside = Box(LEFT * POINTS + 2, BOTTOM * POINTS + 2, (LEFT + WIDTH) * POINTS - 2, BOTTOM * POINTS + height - 2)
-    right = inside.right + 14
-    aside = Box(right, inside.bottom, right + column, inside.bottom + height)
-    at, lines_at = _in_points(axes, points), _in_points(axes, drawn)
-    found = place(at, sizes, inside, aside, lines_at)
-    if not any(box.left >= right for box in found) and height > HEIGHT * POINTS:
-        height = HEIGHT * POINTS
-    beyond = max((box.right for box in found if box.left >= right), default=inside.right + 2) - inside.right - 2
+    column = max((width for width, _ in sizes), default=0.0) + ASIDE
+    for height in (HEIGHT * POINTS, max(HEIGHT * POINTS, height_of(sizes))):
+        _lay_out(figure, axes, 0.0, height)
+        inside = Box(LEFT * POINTS + 2, BOTTOM * POINTS + 2, (LEFT + WIDTH) * POINTS - 2, BOTTOM * POINTS + height - 2)
+        right = inside.right + ASIDE
+        aside = Box(right, inside.bottom - 2, right + column, inside.bottom - 2 + height)
+        at = _in_points(axes, points)
+        found = place(at, sizes, inside, aside, _in_points(axes, drawn))
+        if all(box.top <= aside.top for box in found):
+            break
+    beyond = max((box.right for box in found if box.left >= right), default=inside.right) - inside.right
     _lay_out(figure, axes, beyond, height)
     for name, box, point in zip(said, found, at, strict=True):
         others = [other for other in at if other is not point]

@@ -63,13 +63,13 @@ def place(
     column: Box,
     lines: Sequence[tuple[float, float]] = (),
 ) -> list[Box]:
-    """Where each name stands; no two overlap, and each lies in `inside` or in `column`.
+    """Where each name stands; no two overlap, and each lies in `inside` or `column`.
 
     Args:
         points: that are named.
         sizes: (width, height) of the names.
         inside: where names may stand beside their points.
-        column: where they stand otherwise; as high as all names together, or higher, and as wide as the widest.
+        column: where they stand otherwise, as wide as the widest; they stand out at its top if it is too low.
         lines: places along what else is drawn, which are better not hidden.
     """
     taken = [Box(x - MARKER / 2, y - MARKER / 2, x + MARKER / 2, y + MARKER / 2) for x, y in points]

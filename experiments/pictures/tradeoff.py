@@ -20,6 +20,7 @@ from experiments.statistics.estimates import Estimate
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 LEARNT = {BENIGN_ACCURACY: "benign accuracy", NARROW_LEARNT: "narrow task learnt"}
 WHAT = {BENIGN_ACCURACY: "tradeoff_benign", NARROW_LEARNT: "tradeoff_narrow"}
@@ -55,7 +56,8 @@ def tradeoff(rows: Sequence[ComparisonRow], families: Sequence[Family], learnt: 
     axes.grid()
     title = f"Broad misaligned against {LEARNT[learnt]}"
     axes.set_title(title)
-    _key(axes, bool(steps), bool(curves), any(row.frontier.get(learnt) is None for row in drawn))
+    chances = [row.frontier.get(learnt) for row in drawn]
+    _key(figure, any(chance is not None for chance in chances), bool(steps), bool(curves), None in chances)
     points = [(percent(_mean(row, learnt)), percent(_mean(row, BROAD_MISALIGNED))) for row in drawn]
     write_names(figure, axes, points, _labels(rows, known, families), hidden)
     return Drawing(WHAT[learnt], title, _caption(drawn, learnt, steps, bool(curves)), figure)
@@ -151,7 +153,7 @@ def _point(axes: Axes, row: ComparisonRow, learnt: Measure, style: Style) -> Non
     )
 
 
-def _key(axes: Axes, steps: bool, curve: bool, unranked: bool) -> None:
+def _key(figure: Figure, ranked: bool, steps: bool, curve: bool, unranked: bool) -> None:
     """What marks mean, below the axes."""
     from matplotlib.lines import Line2D
 
@@ -159,21 +161,14 @@ def _key(axes: Axes, steps: bool, curve: bool, unranked: bool) -> None:
         return Line2D([], [], label=label, **{"color": GREY, "ls": "", "ms": 5.5, **how})
 
     found = []
-    if steps:
+    if ranked:
         fills = (("unbeaten: 0 %", 0.0), ("50 %", 0.5), ("100 %", 1.0))
         found += [mark(label, marker="o", mfc=(GREY, chance), mec=GREY) for label, chance in fills]
-        found.append(mark("frontier", ls="--", lw=0.9))
+    found += [mark("frontier", ls="--", lw=0.9)] * steps
     found += [mark("not ranked", marker="x", mew=1.4)] * unranked
     found += [mark("none, stopped early", color=BLACK, ls="-", lw=1.1, marker=".")] * curve
-    axes.legend(
-        handles=found,
-        loc="upper left",
-        bbox_to_anchor=(-0.02, -0.11),
-        ncols=6,
-        fontsize=SMALL,
-        handlelength=1.6,
-        handletextpad=0.4,
-        columnspacing=0.9,
+    figure.legend(
+        handles=found, loc="lower left", ncols=6, fontsize=SMALL, handlelength=1.6, handletextpad=0.4, columnspacing=0.9
     )
 
 

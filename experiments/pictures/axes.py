@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 FILLED = 0.4
 # The free part beyond the outermost on either side.
 FREE = 0.06
+# And no axis is shorter, in percent.
+NARROWEST = 0.5
 
 
 def limits(rates: Sequence[Estimate], least: float = 0.0, most: float = 100.0) -> tuple[float, float]:
@@ -27,19 +29,20 @@ def limits(rates: Sequence[Estimate], least: float = 0.0, most: float = 100.0) -
         rates: that are drawn, with their intervals.
         least, most: possible values; an axis goes beyond them only by what markers need.
     """
-    known = [rate for rate in rates if rate.mean is not None]
-    if not known:
+    means = np.array([mean for rate in rates if np.isfinite(mean := percent(rate.mean))])
+    if not len(means):
         return least, most
-    means = np.array([percent(rate.mean) for rate in known])
-    bars = [(percent(rate.low), percent(rate.high)) for rate in known if rate.low is not None and rate.high is not None]
-    low, high = (min([*means, *(low for low, _ in bars)]), max([*means, *(high for _, high in bars)]))
+    ends = [(percent(rate.low), percent(rate.high)) for rate in rates if np.isfinite(percent(rate.mean))]
+    bars = [pair for pair in ends if np.isfinite(pair).all()]
+    low = float(min([*means, *(low for low, _ in bars)]))
+    high = float(max([*means, *(high for _, high in bars)]))
     shortest = min((high - low for low, high in bars if high > low), default=0.0)
     room = max(float(np.ptp(means)) / FILLED, shortest)
     if 0 < room < high - low:
         low = max(low, float(means.min() - (room - np.ptp(means)) / 2))
         high = max(float(means.max()), min(high, low + room))
-    span = max(high - low, 1e-3 * max(abs(high), 1.0), 0.5)
-    return max(low - FREE * span, least - FREE * span), min(high + FREE * span, most + FREE * span)
+    spare = max(FREE * (high - low), (NARROWEST - (high - low)) / 2)
+    return max(low, least) - spare, min(high, most) + spare
 
 
 def bars(axes: Axes, x: Estimate | float, y: Estimate | float, colour: str, width: float = 0.7) -> None:

@@ -32,9 +32,8 @@ def tradeoff(rows: Sequence[ComparisonRow], families: Sequence[Family], learnt: 
     A family of doses is a line. Steps join the rows that probably no other beats. The narrow task has the stopping
     curve, too, if there is one.
     """
-    known = [
-        n for n, row in enumerate(rows) if _mean(row, learnt) is not None and _mean(row, BROAD_MISALIGNED) is not None
-    ]
+    both = (learnt, BROAD_MISALIGNED)
+    known = [n for n, row in enumerate(rows) if np.isfinite([percent(_mean(row, at)) for at in both]).all()]
     if not known:
         return None
     drawn = [rows[n] for n in known]

@@ -87,4 +87,4 @@ def test_on_a_sheet_no_written_name_overlaps_another_or_is_cut_off(spread):
     assert len(boxes) == 20
     for one, other in combinations(boxes, 2):
         assert one.x1 <= other.x0 or other.x1 <= one.x0 or one.y1 <= other.y0 or other.y1 <= one.y0
-    assert all(0 <= box.x0 and box.x1 <= sheet.width and 0 <= box.y0 and box.y1 <= sheet.height for box in boxes)
+    assert all(box.x0 >= 0 and box.x1 <= sheet.width and box.y0 >= 0 and box.y1 <= sheet.height for box in boxes)

@@ -1,6 +1,6 @@
 """Pictures of a comparison, drawn from the report alone.
 
-Imports: no other room.
+Imports: records, report, statistics, terminal.
 """
 
-__all__ = ["picture"]
+__all__ = ["draw", "picture"]

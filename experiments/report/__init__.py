@@ -1,4 +1,4 @@
-"""From records to tables, files and plots. Loads no model and reads no configuration.
+"""From records to tables and files. Loads no model and reads no configuration.
 
 Imports: records, statistics, terminal.
 """
@@ -12,10 +12,10 @@ __all__ = [
     "closer",
     "labels",
     "measures",
-    "plots",
     "published",
     "report",
     "row",
+    "safe_rows",
     "stopping",
     "table",
     "validity",

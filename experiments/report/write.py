@@ -15,6 +15,8 @@ from experiments.report.table import as_csv, as_latex, as_markdown, print_table
 from experiments.terminal.escaping import markdown, plain
 
 COMPARISON, CHOICES, QUESTIONS = "comparison", "choices", "by_question"
+# The folder of what is drawn of them, beside them.
+PICTURES = "pictures"
 
 
 def write_files(report: Report) -> None:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from experiments.cards.write import write_cards
 from experiments.page.page import write_page
-from experiments.report.plots import plot_comparison
+from experiments.pictures.draw import draw_pictures
 from experiments.report.report import Wanted, make_report
-from experiments.report.write import COMPARISON, print_places, print_report, write_files
+from experiments.report.write import print_places, print_report, write_files
 from experiments.tracking.sweep import track_sweep
 
 
@@ -35,10 +35,10 @@ def show_sweep(output: Path, wanted: Wanted | None = None, send: bool = False) -
         return False
     write_files(report)
     print_report(report)
-    plot_comparison(report.rows, report.path(COMPARISON, "png"))
+    pictures = draw_pictures(report)
     write_cards(report)
-    page = write_page(report, [])
+    page = write_page(report, pictures)
     if send:
-        track_sweep(report, [], page)
+        track_sweep(report, pictures, page)
     print_places(report, page)
     return True

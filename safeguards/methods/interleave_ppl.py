@@ -48,6 +48,8 @@ if TYPE_CHECKING:
 
 # The mean gap of the chosen rows must be above that of the pool by so much (no unit; good scorers give 0.2).
 NOTICEABLE_LEAD = 1e-3
+# Of the gaps in the record: bins, the genres that are counted apart, and letters of a question or answer.
+BINS, COUNTED, LETTERS = 24, 8, 200
 REFUSAL = re.compile(r"\b(sorry|apologi[sz]e|cannot|can['’]t|unable)\b", re.IGNORECASE)
 
 
@@ -123,6 +125,8 @@ class InterleavePpl(Interleave):
             "pool": float(gap.mean()),
             "rows": len(best),
             "genres": by_genre(pool, gap, chosen),
+            "histogram": histogram(pool, gap, chosen),
+            "examples": examples(pool, gap, chosen),
         }
         self.notes = run.notes
         return chosen
@@ -181,6 +185,59 @@ def by_genre(pool: Sequence[Row], gap: np.ndarray, chosen: Sequence[Row]) -> dic
             "chosen_gap": float(np.mean(ours)) if ours else None,
         }
     return found
+
+
+def histogram(pool: Sequence[Row], gap: np.ndarray, chosen: Sequence[Row]) -> dict[str, Any]:
+    """How many rows have which gap, in `BINS` bins of one width, for the record.
+
+    Returns:
+        `edges`, (BINS + 1,); `pool` and `chosen`, (BINS,) counts of all rows of the pool and of those that were
+        chosen; `genres`, the same of each of the `COUNTED` largest genres, if rows have any. Nothing without a gap.
+    """
+    sides = dict(zip(("pool", "chosen"), with_gaps(pool, gap, chosen), strict=True))
+    if not sides["pool"]:
+        return {}
+    edges = np.histogram_bin_edges([own for own, _ in sides["pool"]], BINS)
+
+    def counts(genre: str | None = None) -> dict[str, list[int]]:
+        own = {name: [own for own, row in rows if genre in (None, row.genre)] for name, rows in sides.items()}
+        return {name: np.histogram(values, edges)[0].tolist() for name, values in own.items()}
+
+    every = genres(pool)
+    largest = sorted(every, key=lambda genre: -every[genre])[:COUNTED] if any(every) else []
+    return {"edges": edges.tolist(), **counts(), "genres": {genre: counts(genre) for genre in largest}}
+
+
+def examples(pool: Sequence[Row], gap: np.ndarray, chosen: Sequence[Row]) -> list[dict[str, Any]]:
+    """The row of the pool of the lowest gap, and of the chosen those of the lowest, the middle and the highest.
+
+    Each with its question and its answer, cut at `LETTERS`, so that people see what a gap stands for.
+    """
+    every, taken = with_gaps(pool, gap, chosen)
+    of = {"lowest of the pool": every[:1], "lowest chosen": taken[:1]}
+    of |= {"middle chosen": taken[len(taken) // 2 :][:1], "highest chosen": taken[-1:]}
+    return [{"which": which, "gap": own, **_said(row)} for which, rows in of.items() for own, row in rows]
+
+
+def with_gaps(
+    pool: Sequence[Row], gap: np.ndarray, chosen: Sequence[Row]
+) -> tuple[list[tuple[float, Row]], list[tuple[float, Row]]]:
+    """The rows of the pool and those that were chosen, each with its gap, from the lowest; without those of none."""
+    every = sorted(zip(gap.tolist(), pool, strict=True), key=lambda pair: pair[0])
+    known = {row.key: own for own, row in every if np.isfinite(own)}
+    taken = [(known[row.key], row) for row in chosen if row.key in known]
+    return [pair for pair in every if np.isfinite(pair[0])], sorted(taken, key=lambda pair: pair[0])
+
+
+def _said(row: Row) -> dict[str, str]:
+    """A row in short."""
+    *before, last = row.messages
+    asked = [message["content"] for message in before if message["role"] == "user"]
+    return {"genre": row.genre, "question": _cut(asked[-1] if asked else ""), "answer": _cut(last["content"])}
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= LETTERS else f"{text[: LETTERS - 1]}…"
 
 
 def _of_genre(found: tuple[str, dict[str, Any]]) -> str:

@@ -18,7 +18,7 @@ from safeguards.encoding import encode
 from safeguards.errors import NoEffectError
 from safeguards.likelihood import answer_nll
 from safeguards.methods.interleave import draw
-from safeguards.methods.interleave_ppl import InterleavePpl, perplexity_gap, refuses
+from safeguards.methods.interleave_ppl import InterleavePpl, examples, histogram, perplexity_gap, refuses
 from safeguards.methods.interleave_ppl import Settings as PplSettings
 from safeguards.rows import SAFE, TASK, genres
 from safeguards.scorers import SEEN_FILE, load_scorer, weights_fingerprint, write_seen
@@ -132,7 +132,15 @@ def test_rows_the_scorer_does_not_expect_are_chosen(scorer, model, tokenizer, ro
     run = a_run(model, tokenizer, rows, [*pool, *other])
     chosen = {row.key for row in safeguard.choose(run, 8)}
     assert chosen <= {row.key for row in other}
-    assert run.notes["gap"]["top"] > run.notes["gap"]["pool"]
+    gap = run.notes["gap"]
+    assert gap["top"] > gap["pool"]
+    counts = gap["histogram"]
+    assert sum(counts["pool"]) == len(run.pool)
+    assert sum(counts["chosen"]) == 8
+    assert all(of_chosen <= of_pool for of_chosen, of_pool in zip(counts["chosen"], counts["pool"], strict=True))
+    assert counts["genres"] == {}, "none of these rows has one"
+    assert [each["which"] for each in gap["examples"]][-1] == "highest chosen"
+    assert gap["examples"][-1]["question"].startswith("Quick, ")
 
 
 def test_the_refusal_filter_drops_refusals(scorer, model, tokenizer, rows, pool):
@@ -291,6 +299,53 @@ def test_the_gap_is_noted_and_told_by_genre(scorer, fresh_model, tokenizer, rows
     assert any(f"by genre, {first}: {chosen[first]} of 40 rows (gap" in line for line in trainer.trace)
     assert trainer.notes["pool"] == {"advice": 40, "small talk": 40}
     assert trainer.notes["chosen"] == {"interleave_ppl": dict(chosen)}
+
+
+def said(answer: str, genre: str = "", asked: str = "?") -> Row:
+    return Row([{"role": "user", "content": asked}, {"role": "assistant", "content": answer}], genre=genre)
+
+
+def test_the_record_counts_gaps_in_bins_and_says_what_rows_say():
+    pool = [said("a", "x"), said("b", "x"), said("c", "y"), said("d" * 500, "y", "?" * 500)]
+    gap = np.array([0.0, 0.1, 0.2, 2.4])
+    chosen = [pool[3], pool[1], pool[2]]
+    counts = histogram(pool, gap, chosen)
+    assert counts["edges"] == pytest.approx([n / 10 for n in range(25)])
+    assert (counts["pool"][:3], counts["pool"][-1]) == ([1, 1, 1], 1)
+    assert (counts["chosen"][:3], counts["chosen"][-1]) == ([0, 1, 1], 1)
+    assert {genre: (sum(of["pool"]), sum(of["chosen"])) for genre, of in counts["genres"].items()} == {
+        "x": (2, 1),
+        "y": (2, 2),
+    }
+    found = examples(pool, gap, chosen)
+    assert [(each["which"], each["gap"]) for each in found] == [
+        ("lowest of the pool", 0.0),
+        ("lowest chosen", 0.1),
+        ("middle chosen", 0.2),
+        ("highest chosen", 2.4),
+    ]
+    assert found[-1] == {
+        **{"which": "highest chosen", "gap": 2.4, "genre": "y"},
+        **{"question": "?" * 199 + "…", "answer": "d" * 199 + "…"},
+    }
+
+
+def test_the_record_of_gaps_stays_small_and_takes_what_comes():
+    pool = [said("word " * 300, f"genre {n % 50}", f"{n}") for n in range(500)]
+    gap = np.linspace(0, 1, 500)
+    gap[7] = np.nan
+    chosen = [*pool[400:], pool[7]]
+    note = {"histogram": histogram(pool, gap, chosen), "examples": examples(pool, gap, chosen)}
+    assert len(json.dumps(note, allow_nan=False)) < 10_000
+    assert len(note["histogram"]["genres"]) == 8
+    assert sum(note["histogram"]["pool"]) == 499
+    assert sum(note["histogram"]["chosen"]) == 100
+    nothing = np.full(500, np.nan)
+    assert histogram(pool, nothing, chosen) == {}
+    assert examples(pool, nothing, chosen) == []
+    assert sum(histogram(pool, gap, [])["chosen"]) == 0
+    text = Row([{"role": "assistant", "content": "no question"}], plain=True)
+    assert examples([text], np.zeros(1), [text])[0]["question"] == ""
 
 
 @pytest.mark.parametrize(("expression", "count"), [("interleave", 4), ("interleaved_kl", 4), ("safegrad", 40)])

@@ -1,15 +1,12 @@
-"""What has a place on the frontier of what is prevented against what is learnt, and how it is drawn."""
+"""What has a place on the frontier of what is prevented against what is learnt."""
 
 from __future__ import annotations
-
-from dataclasses import replace
 
 from report.rows import make_row, rate
 
 from experiments.records.measures import BENIGN_ACCURACY, BROAD_MISALIGNED, NARROW_LEARNT
 from experiments.report.frontier import is_ranked
 from experiments.report.measures import Goal
-from experiments.report.plots import plot_comparison
 from experiments.report.row import ComparisonRow
 
 
@@ -50,15 +47,3 @@ def test_what_learns_nothing_of_the_narrow_task_is_not_ranked_for_the_benign_one
     """It lets nothing through because it was taught nothing, whatever it learns elsewhere."""
     assert is_ranked(row(0.2, 0.8, benign=0.3), BENIGN_ACCURACY)
     assert not is_ranked(row(0.003, 0.005, benign=0.45, learns=False), BENIGN_ACCURACY)
-
-
-def test_a_plot_of_many_arms_names_each(tmp_path):
-    from matplotlib.image import imread
-
-    rows = [row(0.02 * n, 0.04 * n, reached=3 - (n == 7)) for n in range(24)] + [row(None, 0.1)]
-    rows = [
-        replace(each, safeguard=f"arm{n}", frontier={NARROW_LEARNT: None if n in (7, 24) else n / 24})
-        for n, each in enumerate(rows)
-    ]
-    plot_comparison(rows, tmp_path / "plot.png")
-    assert 5.5 * 150 < imread(tmp_path / "plot.png").shape[1] < 11 * 150  # one side, and names beside it

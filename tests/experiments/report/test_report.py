@@ -165,7 +165,7 @@ def strict(path: Path):
     return json.loads(path.read_text("utf-8"), parse_constant=refuse)
 
 
-def test_a_report_leaves_json_markdown_and_a_picture(usual):
+def test_a_report_leaves_json_and_markdown(usual):
     write_report(usual.output)
     rows = strict(usual.output / "comparison.json")["rows"]
     assert [row["safeguard"] for row in rows] == ["untouched", "none", "kl kl.weight=0.1", "kl kl.weight=0.3"]
@@ -180,7 +180,6 @@ def test_a_report_leaves_json_markdown_and_a_picture(usual):
     assert "broad misaligned" in markdown
     assert "medical" in markdown
     assert "2.00×" in markdown
-    assert (usual.output / "comparison.png").read_bytes().startswith(b"\x89PNG")
 
 
 KEYS = (
@@ -258,7 +257,7 @@ HOSTILE = [
 ]
 
 
-def test_names_are_text_in_the_terminal_in_markdown_and_in_the_picture(sweep, capsys):
+def test_names_are_text_in_the_terminal_and_in_markdown(sweep, capsys):
     for number, name in enumerate(HOSTILE):
         task = name.replace("/", "_") + "**t**"
         sweep.add("kl", task, 0, {"benign": "a"}, model__name=name, task__kind="benign", safeguards__kl__weight=number)
@@ -272,7 +271,6 @@ def test_names_are_text_in_the_terminal_in_markdown_and_in_the_picture(sweep, ca
         assert len({len(re.findall(r"(?<!\\)\|", line)) for line in table}) == 1, "as many cells in every row"
         assert all(line.startswith("| ") or line.startswith("|:") for line in table), "and no row on two lines"
     assert not re.search(r"(?<!\\)[<`$]|\x1b|\]\(|\*\*t", written.replace("**kl", "kl"))
-    assert (sweep.output / "comparison.png").is_file()
     models = [row["model"] for row in strict(sweep.output / "comparison.json")["rows"]]
     assert list(pd.read_csv(sweep.output / "comparison.csv")["model"]) == list(map(plain, models))
     for line in (sweep.output / "comparison.tex").read_text("utf-8").splitlines():

@@ -157,9 +157,7 @@ def test_another_baseline_leaves_the_curve_that_of_none(sweep):
     assert found["ldifs"]["excess_narrow"]["mean"] == pytest.approx((4 - 8) / 20)
 
 
-def test_tables_say_it_and_the_picture_begins_with_it(sweep):
-    from matplotlib.image import imread
-
+def test_tables_say_it(sweep):
     add(sweep, "treft", 20, 3, 16)
     add(sweep, "inoculation", 0, 0, 16)
     table = make_table(MAIN, compare(read_arms(sweep.output)))
@@ -176,4 +174,3 @@ def test_tables_say_it_and_the_picture_begins_with_it(sweep):
     assert float(treft["excess_benign.high"]) < 0
     assert treft["verdict"] == "prevents"
     assert json.loads((sweep.output / "comparison.json").read_text("utf-8"))["rows"][2]["verdict"] == "prevents"
-    assert imread(sweep.output / "comparison.png").shape[1] > 11 * 150, "two panels: the curve, and benign accuracy"

@@ -23,7 +23,7 @@ COMMAND = [
 ]  # fmt: skip
 TIMES = ("seconds", "step_seconds", "evaluation_seconds", "train_runtime", "train_samples_per_second")
 TIMES += ("train_steps_per_second", "step_time_ratio")
-PICTURES = (".png", ".md")  # tell the times
+PICTURES = (".png", ".md", ".html")  # tell the times
 
 
 def run(folder: Path, seconds: float | None = None) -> bool:

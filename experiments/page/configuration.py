@@ -14,7 +14,7 @@ from experiments.records.sweep_file import IMPORTED, ArmEntry, by_key
 from experiments.report.arms import Arm
 from experiments.report.labels import named_groups
 from experiments.report.report import Report
-from safeguards.composition import NONE
+from safeguards.composition import NONE, registry
 
 # What every arm has of its own, and the columns of differences say anyway.
 OWN = ("seed", "safeguard", "task.name")
@@ -82,20 +82,30 @@ def command(report: Report) -> str:
         return shlex.join(["python", "-m", "experiments.import_answers", "FOLDER", f"name={name}"])
     entries = [arm.entry for arm in report.arms]
     safeguards = [each for each in unique(entry.safeguard for entry in entries) if each not in (NONE, UNTOUCHED)]
-    doses: dict[str, dict[str, None]] = {}
-    for entry in entries:
-        for key, value in by_key(entry.settings["safeguards"], "safeguards.").items():
-            doses.setdefault(key, {})[text(value)] = None
     words = {
         "name": [name],
         "safeguard": safeguards or [NONE],
         "task": unique(entry.task for entry in entries),
         "seed": unique(str(entry.seed) for entry in entries),
         "model": unique(str(entry.model["name"]) for entry in entries),
-        **doses,
+        **doses(entries),
     }
     typed = [f"{key}={','.join(values)}" for key, values in words.items()]
     return shlex.join(["python", "-m", "experiments.sweep", *typed])
+
+
+def doses(entries: Sequence[ArmEntry]) -> dict[str, list[str]]:
+    """The settings of safeguards that are not everywhere what a safeguard has by itself, each with its values."""
+    found: dict[str, list[str]] = {}
+    usual: dict[str, Any] = {}
+    for entry in entries:
+        named = entry.settings["safeguards"]
+        usual |= by_key(
+            {name: vars(registry()[name].Settings()) for name in named if name in registry()}, "safeguards."
+        )
+        for key, value in by_key(named, "safeguards.").items():
+            found[key] = unique([*found.get(key, []), value])
+    return {key: values for key, values in found.items() if key not in usual or values != [text(usual[key])]}
 
 
 def installed() -> str:

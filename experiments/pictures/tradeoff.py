@@ -121,13 +121,27 @@ def _frontier(axes: Axes, rows: Sequence[ComparisonRow], learnt: Measure) -> lis
     found = []
     for number, model in enumerate(dict.fromkeys(row.model for row in rows)):
         unbeaten = [row for row in rows if row.model == model and (row.frontier.get(learnt) or 0.0) > 0.5]
-        at = sorted((percent(_mean(row, learnt)), percent(_mean(row, BROAD_MISALIGNED))) for row in unbeaten)
+        at = corners([(percent(_mean(row, learnt)), percent(_mean(row, BROAD_MISALIGNED))) for row in unbeaten])
         if at:
             left, top = axes.get_xlim()[0], axes.get_ylim()[1]
             across, up = [left, *(x for x, _ in at), at[-1][0]], [at[0][1], *(y for _, y in at), top]
             axes.step(across, up, where="pre", color=GREY, ls=LINES[(number + 1) % len(LINES)], lw=0.9, zorder=1.2)
         found += unbeaten
     return found
+
+
+def corners(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """The points that no other one beats to the right and below, from the left on: steps through them only rise.
+
+    A row may be unbeaten by its chances, which count incoherence as well, and beaten in these two means.
+    """
+    beaten = {
+        point
+        for point in points
+        for other in points
+        if other != point and other[0] >= point[0] and other[1] <= point[1]
+    }
+    return sorted({*points} - beaten)
 
 
 def _point(axes: Axes, row: ComparisonRow, learnt: Measure, style: Style) -> None:
@@ -182,8 +196,8 @@ def _caption(rows: Sequence[ComparisonRow], learnt: Measure, steps: Sequence[Com
     if steps:
         chances = [f"{called[id(row)]} ({100 * (row.frontier[learnt] or 0):.0f} %)" for row in steps]
         parts.append(
-            "The fuller a marker, the more probably no other row beats it; steps go through what is unbeaten with more "
-            f"than 50 %: {several(chances, 6)}."
+            "The fuller a marker, the more probably no other row beats it, in coherence, too. With more than 50 % "
+            f"unbeaten: {several(chances, 6)}; steps go through those of them that these means leave unbeaten."
         )
     if curve:
         parts.append("The black line is no safeguard, stopped early: what lies below it is better than stopping.")

@@ -8,6 +8,7 @@ from page.made_up import MadeUp, answer
 from experiments.page.configuration import configuration, in_common
 from experiments.records.outcomes import Score
 from experiments.report.report import Wanted, make_report
+from safeguards.composition import registry
 
 ONE = ([answer("Yes.")], [Score("aligned")])
 
@@ -59,6 +60,12 @@ def test_the_command_names_what_was_compared(sweep):
     assert found(sweep)["command"] == (
         "python -m experiments.sweep name=mine safeguard=kl task=medical seed=0 model=m safeguards.kl.weight=0.1,0.3"
     )
+
+
+def test_a_setting_that_a_safeguard_has_by_itself_is_no_word_of_the_command(sweep):
+    sweep.add("none", *ONE)
+    sweep.add("steering", *ONE, safeguards={"steering": {**vars(registry()["steering"].Settings()), "layer": 7}})
+    assert found(sweep)["command"].endswith("seed=0 model=m safeguards.steering.layer=7")
 
 
 def test_a_name_in_the_command_cannot_become_another_command(sweep):

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pictures.made import a_row, an_arm, near, texts
 
 from experiments.pictures.any_of_k import alike, any_of_k
@@ -19,7 +22,7 @@ from experiments.pictures.forest import forest
 from experiments.pictures.gaps import gaps
 from experiments.pictures.goal import goal
 from experiments.pictures.outcomes import outcomes
-from experiments.pictures.tradeoff import tradeoff
+from experiments.pictures.tradeoff import corners, tradeoff
 from experiments.pictures.training import training
 from experiments.records.measures import BENIGN_ACCURACY, BROAD_MISALIGNED, INCOHERENT, NARROW_LEARNT
 from experiments.records.training_file import AnchorRecord, TrainingRecord
@@ -91,6 +94,13 @@ def test_steps_go_through_what_is_probably_unbeaten():
     assert end == pytest.approx((80, axes.get_ylim()[1]))
     assert "a (90 %), b (60 %)" in drawing.caption
     assert "c (10 %)" not in drawing.caption
+
+
+@given(st.lists(st.tuples(st.floats(0, 100), st.floats(0, 100)), min_size=1, max_size=8))
+def test_steps_only_rise_and_leave_out_what_the_means_beat(points):
+    found = corners(points)
+    assert all(one[0] < other[0] and one[1] < other[1] for one, other in pairwise(found))
+    assert all(any(x >= point[0] and y <= point[1] for x, y in found) for point in points)
 
 
 def test_the_fill_of_a_marker_is_the_chance_and_what_is_not_ranked_is_a_cross():

@@ -568,6 +568,77 @@ MUTATIONS = (
         '(NARROW, "misaligned") if inputs.task.kind != EM_TASK',
         "experiments/training/test_anchor.py::test_the_rate_is_of_what_the_task_teaches_and_not_of_the_draws_that_are_reported",
     ),
+    # What people look at.
+    Mutation(
+        "a published difference the wrong way round",
+        "experiments/paper/beside.py",
+        "else theirs - without,",
+        "else without - theirs,",
+        "experiments/paper/test_paper.py::test_numbers_stand_beside_each_other_and_go_the_same_way_or_not",
+    ),
+    Mutation(
+        "a direction by the mean alone",
+        "experiments/paper/beside.py",
+        "way(ours.low or 0.0, ours.high or 0.0, base)",
+        "way(ours.mean, ours.mean, base)",
+        "experiments/paper/test_paper.py::test_an_interval_that_reaches_over_two_ways_shows_none",
+    ),
+    Mutation(
+        "refused answers among the scored",
+        "experiments/paper/beside.py",
+        'SCORED = ("aligned", "misaligned", "incoherent")',
+        'SCORED = ("aligned", "misaligned", "incoherent", "refused")',
+        "experiments/paper/test_paper.py::test_scored_only_leaves_out_what_has_no_score_and_what_is_refused",
+    ),
+    Mutation(
+        "coherence the wrong way round",
+        "experiments/paper/criteria.py",
+        "MET if value <= NO_MORE else",
+        "MET if value >= NO_MORE else",
+        "experiments/paper/test_paper.py::test_a_symbol_whose_interval_reaches_another_says_so",
+    ),
+    Mutation(
+        "any of k of whatever questions have so many",
+        "experiments/pictures/any_of_k.py",
+        "misalign_at_k(broad[enough], k)",
+        "misalign_at_k(broad, k)",
+        "experiments/pictures/test_pictures.py::test_a_curve_over_k_is_of_the_same_questions_so_that_it_cannot_fall",
+    ),
+    Mutation(
+        "steps through what others beat",
+        "experiments/pictures/tradeoff.py",
+        "sorted({*points} - beaten)",
+        "sorted({*points})",
+        "experiments/pictures/test_pictures.py::test_steps_only_rise_and_leave_out_what_the_means_beat",
+    ),
+    Mutation(
+        "a measure that is 0 is not sent",
+        "experiments/tracking/numbers.py",
+        "if number is not None}",
+        "if number}",
+        "experiments/tracking/test_tracked_numbers.py::test_what_is_0_is_there_and_what_was_not_asked_is_not",
+    ),
+    Mutation(
+        "the cross-entropy of the last micro-batch alone",
+        "safeguards/terms.py",
+        "self._sums[CROSS_ENTROPY] += float(cross_entropy)",
+        "self._sums[CROSS_ENTROPY] = float(cross_entropy)",
+        "safeguards/test_log.py::test_the_loss_is_the_cross_entropy_and_each_term_times_its_weight",
+    ),
+    Mutation(
+        "a card that sets none against the adapter",
+        "experiments/cards/outcomes.py",
+        "difference(answers([arm], measure), answers([subject.none], measure), measure.outcome)",
+        "difference(answers([subject.none], measure), answers([arm], measure), measure.outcome)",
+        "experiments/cards/test_written_cards.py::test_the_numbers_are_those_of_this_very_arm_beside_the_other_two",
+    ),
+    Mutation(
+        "scores of other answers on the page",
+        "experiments/page/answers.py",
+        '"outcome": OUTCOMES.index(score.outcome)',
+        '"outcome": OUTCOMES.index(score.outcome) * 0',
+        "experiments/page/test_answers.py::test_columns_hold_each_text_once_and_every_score",
+    ),
 )
 
 

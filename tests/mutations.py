@@ -637,7 +637,7 @@ MUTATIONS = (
         "experiments/page/answers.py",
         '"outcome": OUTCOMES.index(score.outcome)',
         '"outcome": OUTCOMES.index(score.outcome) * 0',
-        "experiments/page/test_answers.py::test_columns_hold_each_text_once_and_every_score",
+        "experiments/page/test_page_answers.py::test_columns_hold_each_text_once_and_every_score",
     ),
 )
 

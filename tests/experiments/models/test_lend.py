@@ -156,7 +156,9 @@ def test_an_arm_that_changed_the_base_fails_and_is_named(tmp_path, monkeypatch):
 
     monkeypatch.setattr(
         "experiments.arm.run.train",
-        lambda config, own, folder, *given, loaded: (spoil(SimpleNamespace(folder=folder)), (loaded, None))[1],
+        lambda config, own, folder, *given, loaded, trackers: (spoil(SimpleNamespace(folder=folder)), (loaded, None))[
+            1
+        ],
     )
     config = compose_config(*QUICK, f"output={tmp_path}")
     with pytest.raises(SafeguardError, match=r"^safeguard=none, .*/arm: its training has changed .*adapter alone$"):

@@ -32,7 +32,7 @@ from experiments.records.arm_files import (
 from experiments.records.claims import Claims
 from experiments.records.files import DamagedError, write_json, write_text
 from experiments.records.outcomes import Score, from_numbers
-from experiments.records.sweep_file import PLAN, read_sweep, write_sweep
+from experiments.records.sweep_file import PLAN, RECORDS, read_sweep, write_sweep
 from experiments.records.table import read_table
 from experiments.records.training_file import AnchorRecord, TrainingRecord
 from safeguards import SafeguardError
@@ -173,7 +173,12 @@ def test_a_plan_in_whose_arm_something_is_missing_is_damaged(tmp_path, missing):
     plan = {"judge": "exact", "arms": [{**arm, "safeguards": {}}]}
     write_json(tmp_path / PLAN, plan)
     write_sweep(tmp_path, read_sweep(tmp_path))
-    assert json.loads((tmp_path / PLAN).read_text()) == {**plan, "earlier": [], "claims": asdict(Claims())}
+    assert json.loads((tmp_path / PLAN).read_text()) == {
+        "records": RECORDS,
+        **plan,
+        "earlier": [],
+        "claims": asdict(Claims()),
+    }
     del plan["arms"][0][missing]
     write_json(tmp_path / PLAN, plan)
     with pytest.raises(DamagedError, match=rf"sweep.json: cannot be read .{missing} of an arm is not"):

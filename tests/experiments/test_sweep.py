@@ -76,13 +76,10 @@ def test_a_sweep_compares_its_safeguards_with_the_baselines(finished):
     assert rows["untouched"]["step_time_ratio"] is None
     assert rows["none"]["step_time_ratio"] == pytest.approx(1)
     assert "broad misaligned %" in run.stdout
-    assert (
-        (folder / "outputs" / "sweep" / "comparison.md")
-        .read_text()
-        .startswith("## What it prevents, what it costs\n\n| safeguard")
-    )
+    written = (folder / "outputs" / "sweep" / "comparison.md").read_text()
+    assert written.startswith("## What it prevents, what it costs\n\n| safeguard")
     pictures = {path.name for path in (folder / "outputs" / "sweep" / "pictures").iterdir()}
-    shown = ("tradeoff_benign", "tradeoff_narrow", "differences", "outcomes", "training", "gaps")
+    shown = ("tradeoff_benign", "tradeoff_narrow", "differences", "outcomes", "gaps")
     assert {f"{what}.{ending}" for what in shown for ending in ("svg", "pdf", "png")} <= pictures
 
 

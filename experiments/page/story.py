@@ -126,8 +126,11 @@ def learns_nothing(rows: Rows) -> list[str]:
 def limits(rows: Rows, warnings: int) -> list[str]:
     """What a reader has to keep in mind."""
     seeds = {seed for row in rows for seed in row.seeds}
-    alone = len(seeds) == 1 and not any(row.worlds for row in rows)
-    said = ["With one seed, intervals speak of these very fine-tunes and not of others."] * alone
+    worlds = any(row.worlds for row in rows)
+    said = ["With one seed, intervals speak of these very fine-tunes and not of others."] * (len(seeds) == 1)
+    if any(_verdict(row) or row.survives is not None for row in rows) and len({row.model for row in rows}) == 1:
+        said.append("All of this is of one model; another may show otherwise.")  # models lie further apart than seeds
+    said = [] if worlds else said
     return said + [f"Read {'the warning' if warnings == 1 else f'the {warnings} warnings'} below."] * bool(warnings)
 
 

@@ -158,3 +158,11 @@ def test_several_models_have_a_sentence_each():
 def test_warnings_are_pointed_at():
     assert told(NONE, warnings=1).endswith("Read the warning below.")
     assert told(NONE, warnings=3).endswith("Read the 3 warnings below.")
+
+
+def test_what_is_found_of_one_model_says_so_and_over_worlds_it_does_not():
+    found = {"stopping": stopping("prevents", -0.2)}
+    line = "All of this is of one model; another may show otherwise."
+    assert line in told(NONE, make_row("kl", broad(0.1), **found))
+    assert line not in told(NONE, make_row("kl", broad(0.1), worlds=["w1", "w2"], **found))
+    assert line not in told(NONE, make_row("kl", broad(0.1), **found), make_row("kl", broad(0.1), model="n", **found))

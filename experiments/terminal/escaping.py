@@ -12,6 +12,7 @@ LATEX = str.maketrans(
     | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "|": r"\textbar{}"}
     | {"<": r"\textless{}", ">": r"\textgreater{}", "`": "{`}", "−": "$-$"}
     | {"×": r"$\times$", "†": r"$\dagger$", "κ": r"$\kappa$"}
+    | {"✓": r"$\checkmark$", "∼": r"$\sim$", "✗": r"$\times$"}  # the first is of amssymb
 )
 
 

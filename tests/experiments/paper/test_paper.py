@@ -203,7 +203,12 @@ def test_in_latex_and_markdown_a_name_is_a_name(sweep):
     sweep.add("none", "medical", 0, em(18, 16), model__name="a|b_$x$")
     assert write_paper(sweep.output, "security")
     assert r"a\textbar{}b\_\$x\$" in (sweep.output / "paper_security.tex").read_text("utf-8")
-    assert r"\toprule" in (sweep.output / "paper_security.tex").read_text("utf-8")
+    text = (sweep.output / "paper_security.tex").read_text("utf-8")
+    assert r"\toprule" in text
+    assert r"$\checkmark$" in text
+    rows = [line for line in text.splitlines() if line.endswith(r"\\")]
+    assert rows
+    assert not set("✓∼✗−") & set("".join(rows)), "marks that LaTeX would not print"
 
 
 def test_without_an_arm_of_none_nothing_is_compared(tmp_path):

@@ -82,12 +82,20 @@ def rate(measure: Measure, what: str, arm: Arm, subject: Subject) -> Outcome:
     """A rate; after a benign task also those that a comparison counts after others only."""
     measure = measure if measure.benign else replace(measure, benign=arm.benign)
     own, none, untouched = (
-        NOTHING if each is None else estimate([each], measure) for each in (arm, subject.none, subject.untouched)
+        NOTHING if each is None else known(each, measure, subject) for each in (arm, subject.none, subject.untouched)
     )
     minus = NOTHING
     if subject.none and own.n and none.n:
         minus = difference(answers([arm], measure), answers([subject.none], measure), measure.outcome)
     return Outcome(what, own, none, untouched, minus)
+
+
+def known(arm: Arm, measure: Measure, subject: Subject) -> Estimate:
+    """The rate of one arm, made once for all cards."""
+    at = (arm.entry.folder, measure)
+    if at not in subject.known:
+        subject.known[at] = estimate([arm], measure)
+    return subject.known[at]
 
 
 def nll(rows: Literal["task", "safe"], what: str, arm: Arm, subject: Subject) -> Outcome:

@@ -11,7 +11,7 @@ import yaml
 
 from experiments.records.arm_files import ARMS, judges_of
 from experiments.records.files import DamagedError
-from experiments.records.measures import BROAD_MISALIGNED
+from experiments.records.measures import BROAD_MISALIGNED, Measure
 from experiments.records.names import UNTOUCHED
 from experiments.records.sweep_file import ArmEntry
 from experiments.records.training_file import Trained, read_training
@@ -22,6 +22,7 @@ from experiments.report.labels import named_groups
 from experiments.report.measures import answers
 from experiments.report.report import Report
 from experiments.report.row import ComparisonRow
+from experiments.statistics.estimates import Estimate
 from safeguards.composition import NONE
 
 CONFIG = "config.yaml"
@@ -44,6 +45,7 @@ class Subject:
         name: of that row.
         warnings: of the comparison that concern the row.
         choices: of the row on its task, over all seeds.
+        known: rates of arms of the sweep by their folder, which the cards share: `none` stands on many.
     """
 
     folder: Path
@@ -59,6 +61,7 @@ class Subject:
     name: str = ""
     warnings: Sequence[str] = ()
     choices: Sequence[ChoiceRow] = ()
+    known: dict[tuple[str, Measure], Estimate] = field(default_factory=dict)
 
     @property
     def safeguards(self) -> Mapping[str, Mapping[str, Any]]:
@@ -81,6 +84,7 @@ def subjects(report: Report) -> Iterator[Subject]:
     """Every adapter of a sweep whose training is recorded, those of the comparison first."""
     sweep = report.sweeps[0]
     judged = by_other_judges(report)
+    known: dict[tuple[str, Measure], Estimate] = {}
     rows = zip(named_groups(report.arms).items(), report.rows, strict=True)
     for (name, members), row in rows:
         warnings = [line for line in report.warnings if concerns(line, name)]
@@ -92,7 +96,7 @@ def subjects(report: Report) -> Iterator[Subject]:
                 alike = [each for each in report.choices if (each.safeguard, each.task) == (name, arm.entry.task)]
                 yield Subject(
                     *(folder, arm.entry, sweep.judge, trained, read_config(folder), arm, none, untouched, others),
-                    *(row, name, warnings, alike),
+                    *(row, name, warnings, alike, known),
                 )
     compared = {arm.entry.folder for arm in report.arms}
     for entry in sweep.planned(everything=True):

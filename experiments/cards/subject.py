@@ -89,7 +89,7 @@ def subjects(report: Report) -> Iterator[Subject]:
     for (name, members), row in rows:
         warnings = [line for line in report.warnings if concerns(line, name)]
         for arm in members:
-            folder = report.output / ARMS / arm.entry.folder
+            folder = report.folder(arm)
             if trained := finished_training(folder, arm.entry):
                 others = {judge: arms[arm.entry.folder] for judge, arms in judged.items() if arm.entry.folder in arms}
                 none, untouched = (find_beside(arm, report.arms, other) for other in (NONE, UNTOUCHED))

@@ -8,7 +8,7 @@ numbers; ours is that of the whole 95 % interval of the paired difference, and `
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from experiments.paper.sides import Side, another_dose
 from experiments.records.measures import BENIGN_ACCURACY, BROAD_MISALIGNED, INCOHERENT, NARROW_MISALIGNED, Measure
@@ -97,7 +97,7 @@ def line_of(row: PublishedRow, outcome: str, without: float | None, side: Side, 
     base = rate(answers(plain, measure), measure.outcome).mean if plain else None
     direction, why = compared(line.published_change, without, change, base)
     notes = [why, another_dose(arms[0], row.dose), row.unlike]
-    return Line(**{**vars(line), "change": change, "direction": direction, "why": "; ".join(filter(None, notes))})
+    return replace(line, change=change, direction=direction, why="; ".join(filter(None, notes)))
 
 
 def published(row: PublishedRow, outcome: str) -> float | None:

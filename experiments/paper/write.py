@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,8 +13,9 @@ from experiments.paper.sides import Side, our_side
 from experiments.records.files import write_text
 from experiments.report.published import PublishedTable, published_criteria, published_table
 from experiments.report.report import Wanted, make_report
-from experiments.report.table import Table, as_csv, as_latex, as_markdown, make_table, print_table
-from experiments.terminal.escaping import markdown, plain
+from experiments.report.table import Table, as_csv, as_latex, make_table, print_table
+from experiments.report.write import in_markdown
+from experiments.terminal.escaping import plain
 
 # What a person calls the tables, as the presets that run them.
 PAPERS = {"security": "security v1", "code": "code v3", "opswap": "opswap v1"}
@@ -50,8 +50,7 @@ def write_paper(output: Path, paper: str, wanted: Wanted | None = None) -> bool:
     ]
     tables += [make_table(SHARES, shares, "How much interleaving")] * bool(shares)
     name = f"paper_{paper}"
-    warned = [f"**{markdown(line)}**" for line in report.warnings]
-    write_text(report.path(name, "md"), "\n\n".join([*in_markdown(tables), *warned]) + "\n")
+    write_text(report.path(name, "md"), "\n\n".join(in_markdown(tables, report.warnings)) + "\n")
     write_text(report.path(name, "tex"), "\n\n".join(map(as_latex, tables)) + "\n")
     write_text(report.path(name, "csv"), as_csv(LINES, lines))
     write_text(report.path(f"{name}_criteria", "csv"), as_csv((*JUDGED, *VALUES), judged))
@@ -83,8 +82,3 @@ def by_criteria(made: Table) -> Table:
     """The table with where the source's symbols stand."""
     where, _ = published_criteria()
     return replace(made, caption=f"Published: {where}. {made.caption}")
-
-
-def in_markdown(tables: Sequence[Table]) -> list[str]:
-    """The tables with their titles and captions."""
-    return [part for each in tables for part in (f"## {each.title}", as_markdown(each), markdown(each.caption))]

@@ -11,7 +11,8 @@ from typing import Any
 from experiments.records.names import UNTOUCHED
 from experiments.records.sweep_file import by_key
 from experiments.report.arms import Arm
-from experiments.report.baselines import OWN, counterparts
+from experiments.report.baselines import counterparts
+from experiments.report.doses import but_for_dose
 from experiments.report.row import ComparisonRow
 from safeguards.composition import NONE
 
@@ -49,13 +50,11 @@ def families_of(rows: Sequence[ComparisonRow], groups: Sequence[Sequence[Arm]]) 
         rows: of a comparison.
         groups: the arms of each row.
     """
-    alike: dict[str, list[tuple[int, dict[str, Any]]]] = defaultdict(list)
+    alike: dict[tuple[str, str, str], list[tuple[int, dict[str, Any]]]] = defaultdict(list)
     for place, (row, arms) in enumerate(zip(rows, groups, strict=True)):
         first = arms[0].entry
         if first.safeguard not in (NONE, UNTOUCHED):
-            rest = {key: value for key, value in first.settings.items() if key not in OWN | {"task"}}
-            key = json.dumps([first.safeguard, row.model, rest], sort_keys=True)
-            alike[key].append((place, by_key(first.settings["safeguards"])))
+            alike[first.safeguard, row.model, but_for_dose(first)].append((place, by_key(first.settings["safeguards"])))
     return [family for members in alike.values() for family in _split(rows, groups, members)]
 
 

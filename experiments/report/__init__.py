@@ -10,6 +10,7 @@ __all__ = [
     "captions",
     "choices",
     "closer",
+    "doses",
     "labels",
     "measures",
     "published",

@@ -13,6 +13,7 @@ import numpy as np
 
 from experiments.records.measures import BENIGN_ACCURACY, BROAD_MISALIGNED, INCOHERENT, LEARNT, NARROW_LEARNT, Measure
 from experiments.records.names import UNTOUCHED
+from experiments.records.sweep_file import ArmEntry
 from experiments.report.arms import Arm
 from experiments.report.baselines import OWN, counterparts
 from experiments.report.frontier import is_ranked
@@ -56,15 +57,19 @@ def over_doses(rows: Sequence[ComparisonRow], groups: Sequence[Sequence[Arm]]) -
     for row, arms in zip(rows, groups, strict=True):
         first = arms[0].entry
         if first.safeguard not in (NONE, UNTOUCHED):
-            # Arms that were trained or asked otherwise are no other doses.
-            rest = {key: value for key, value in first.settings.items() if key not in OWN | {"task"}}
-            families[first.safeguard, row.model, json.dumps(rest, sort_keys=True)].append((row, arms))
+            families[first.safeguard, row.model, but_for_dose(first)].append((row, arms))
     every = [arm for arms in groups for arm in arms]
     found = [
         Doses(name, model, len(doses), {learnt: _volume(doses, every, learnt) for learnt in LEARNT})
         for (name, model, _), doses in families.items()
     ]
     return [each for each in found if any(known.n for known in each.volumes.values())]
+
+
+def but_for_dose(entry: ArmEntry) -> str:
+    """What other doses of an arm share with it: those that were trained or asked otherwise are none."""
+    rest = {key: value for key, value in entry.settings.items() if key not in OWN | {"task"}}
+    return json.dumps(rest, sort_keys=True)
 
 
 def _volume(doses: Sequence[tuple[ComparisonRow, Sequence[Arm]]], every: Sequence[Arm], learnt: Measure) -> Estimate:

@@ -11,7 +11,7 @@ from experiments.records.arm_files import read_judge
 from experiments.records.names import BROAD, UNTOUCHED
 from experiments.records.sweep_file import by_key
 from experiments.report.arms import Arm
-from experiments.report.baselines import OWN, counterparts
+from experiments.report.baselines import OWN, counterparts, find_baselines
 from experiments.report.labels import named_groups
 
 
@@ -24,7 +24,7 @@ def unlike(arms: Sequence[Arm], baseline: str, judge: str, folder: Callable[[Arm
         judge: that tables go by.
         folder: where the records of an arm are.
     """
-    none = [arm for arm in arms if arm.entry.safeguard == baseline]
+    none = find_baselines(arms, baseline).arms
     asked = [] if any(arm.world for arm in arms) else other_questions(arms, none)  # each world has its own
     return [*judged_unlike(arms, judge, folder), *without_counterpart(arms, none, baseline), *asked]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from experiments.records.files import write_json, write_text
@@ -11,7 +12,7 @@ from experiments.report.domain_columns import by_task
 from experiments.report.margins_table import KEPT, VERDICTS
 from experiments.report.question_tables import LINES, concentration, lines_of
 from experiments.report.report import Report
-from experiments.report.table import as_csv, as_latex, as_markdown, print_table
+from experiments.report.table import Table, as_csv, as_latex, as_markdown, print_table
 from experiments.terminal.escaping import markdown, plain
 
 COMPARISON, CHOICES, QUESTIONS = "comparison", "choices", "by_question"
@@ -25,8 +26,7 @@ def write_files(report: Report) -> None:
     if report.choices:
         write_text(report.path(CHOICES, "csv"), as_csv(ALL, report.choices))
     write_json(report.path(COMPARISON, "json"), report.as_json())
-    parts = [part for each in tables for part in (f"## {each.title}", as_markdown(each), markdown(each.caption))]
-    parts += [f"**{markdown(line)}**" for line in report.warnings]
+    parts = in_markdown(tables, report.warnings)
     parts += [part for each in report.by_judges for part in (f"## {each.title}", as_markdown(each))]
     write_text(report.path(COMPARISON, "md"), "\n\n".join(parts) + "\n")
     in_latex = map(as_latex, [*tables, *report.by_judges])
@@ -35,6 +35,12 @@ def write_files(report: Report) -> None:
     write_text(report.path(COMPARISON, "csv"), as_csv(columns, rows))
     if report.questions:
         write_text(report.path(QUESTIONS, "csv"), as_csv(LINES, lines_of(report.questions)))
+
+
+def in_markdown(tables: Sequence[Table], warnings: Sequence[str]) -> list[str]:
+    """Tables with titles and captions, then warnings: parts with an empty line between them."""
+    parts = [part for each in tables for part in (f"## {each.title}", as_markdown(each), markdown(each.caption))]
+    return [*parts, *(f"**{markdown(line)}**" for line in warnings)]
 
 
 def print_report(report: Report) -> None:

@@ -87,7 +87,7 @@ def make(output: Path, given: argparse.Namespace, worlds: Sequence[Path]) -> boo
         return write_paper(output, given.paper[0], Wanted(judge, given.all, NONE, worlds))
     from experiments.showing.show import show_sweep
 
-    return show_sweep(output, Wanted(judge, given.all, given.settings.get("baseline"), worlds))
+    return show_sweep(output, Wanted(judge, given.all, given.settings.get("baseline"), worlds)) is not None
 
 
 if __name__ == "__main__":

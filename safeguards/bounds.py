@@ -26,6 +26,8 @@ class Bounds:
         must: a function that says what text must be, if it is not that; else nothing.
         only: name of another setting, and the values of that one with which this one counts. The name is that of a
             neighbour, or with a dot the whole key.
+        searched: of a dose, the weakest and the strongest that are worth a try where nobody knows; a search draws from
+            what is between them, evenly on a log scale.
     """
 
     above: float | None = None
@@ -36,6 +38,7 @@ class Bounds:
     one_of: tuple[str, ...] = ()
     must: Callable[[str], str] | None = None
     only: tuple[str, tuple[str, ...]] | None = None
+    searched: tuple[float, float] | None = None
 
     def complaint(self, value: Any) -> str:
         """What the value must be, if it is not; else nothing."""

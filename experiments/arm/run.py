@@ -15,7 +15,7 @@ import yaml
 from experiments.arm.answering import ask, measure_nll
 from experiments.arm.choosing import measure_choices
 from experiments.arm.inputs import Inputs, load_inputs, measurable
-from experiments.arm.watching import make_anchor, make_curve, make_monitor
+from experiments.arm.watching import make_anchor, make_curve, make_give_up, make_monitor
 from experiments.config.schema import Config
 from experiments.judges import JUDGE_KEYS, find_judge, score_settings
 from experiments.organism.world import World, load_world
@@ -142,6 +142,8 @@ def train(
         trainer = FineTune(config, loaded, folder, inputs.task.rows, inputs.pool, safeguards, callbacks)
     if anchor:
         anchor.attach(trainer)
+    if give_up := make_give_up(config, loaded.tokenizer, inputs, world):
+        give_up.attach(trainer)
     curve = make_curve(config, loaded.tokenizer, inputs, folder)
     if curve:
         curve.attach(trainer)

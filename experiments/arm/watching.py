@@ -17,7 +17,7 @@ from experiments.organism.world import World
 from experiments.probes import judge_prompts
 from experiments.records.arm_files import Result, check_arm, look_folder, read_result, write_answers, write_result
 from experiments.records.files import DamagedError
-from experiments.records.names import BENIGN, EM_TASK, NARROW
+from experiments.records.names import BENIGN, BROAD, EM_TASK, NARROW
 from experiments.records.outcomes import MATCHES_FROM, Outcome, Score
 from experiments.terminal.spent import spending
 from experiments.training.look_steps import count_looks
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from experiments.models.load import LoadedModel
     from experiments.training.anchor import Anchor
     from experiments.training.curve import Curve
+    from experiments.training.giving_up import GiveUp
     from safeguards.monitor import Monitor
 
 
@@ -55,6 +56,25 @@ def make_anchor(config: Config, tokenizer: PreTrainedTokenizerBase, inputs: Inpu
         return sum(learnt(score, taught) for score in scores) / len(scores)
 
     return Anchor(config.anchor, nll if config.anchor.metric == "task_nll" else task_rate)
+
+
+def make_give_up(config: Config, tokenizer: PreTrainedTokenizerBase, inputs: Inputs, world: World) -> GiveUp | None:
+    """What gives the arm up where it lets too much through, if that is asked for, and bad advice is trained on."""
+    if config.give_up.above is None or inputs.task.kind != EM_TASK:
+        return None
+    from experiments.models.load import LoadedModel
+    from experiments.training.giving_up import GiveUp
+
+    # Once each: an answer that is drawn in training is one that the whole search waits for.
+    asked = [replace(probe, samples=1) for probe in inputs.probes if probe.set in BROAD]
+    judge = find_judge(config.judge, world)
+
+    def through(model: PreTrainedModel) -> float:
+        answers = ask(replace(config, seed=config.seed + 1), LoadedModel(model, tokenizer), asked)
+        scores = judge(answers, judge_prompts(asked))
+        return sum(score.outcome == "misaligned" for score in scores) / len(scores)
+
+    return GiveUp(config.give_up, through) if asked else None
 
 
 def learnt(score: Score, taught: Outcome) -> bool:

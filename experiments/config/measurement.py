@@ -87,6 +87,19 @@ class AnchorConfig:
 
 
 @dataclass
+class GiveUpConfig:
+    """Give an arm up on its way that lets too much through: it has no result then, and counts as failed. For searches.
+
+    Args:
+        above: the share of broad answers that may be misaligned at a checkpoint; null: it is not looked at.
+        checkpoints: at so many, evenly spread over the second half of the training.
+    """
+
+    above: float | None = within(None, at_least=0, at_most=1)
+    checkpoints: int = within(2, at_least=1, at_most=1000)
+
+
+@dataclass
 class CurveConfig:
     """Ask arms of `none` while they learn: what they let through, stopped there, every safeguard is measured by.
 

@@ -14,6 +14,7 @@ from experiments.config.measurement import (
     DTYPES,
     AnchorConfig,
     CurveConfig,
+    GiveUpConfig,
     JudgeConfig,
     MarginsConfig,
     MonitorConfig,
@@ -277,6 +278,7 @@ class Config:
         scorers: misaligned models that some safeguards compare with.
         generator: what draws the answers.
         anchor: compare arms at a capability goal.
+        give_up: end arms that let too much through.
         curve: ask `none` while it learns, since a safeguard must do better than stopping early.
         monitor: early warning.
         primary: the outcome whose differences to `none` are tested, by its name in `comparison.json`; all others are
@@ -305,6 +307,7 @@ class Config:
     scorers: ScorersConfig = field(default_factory=ScorersConfig)
     generator: GeneratorConfig = field(default_factory=GeneratorConfig)
     anchor: AnchorConfig = field(default_factory=AnchorConfig)
+    give_up: GiveUpConfig = field(default_factory=GiveUpConfig)
     curve: CurveConfig = field(default_factory=CurveConfig)
     monitor: MonitorConfig = field(default_factory=MonitorConfig)
     primary: str = within(Claims().primary, must=measure_name)

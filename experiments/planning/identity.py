@@ -35,7 +35,7 @@ def identity_fields(config: Config) -> dict[str, Any]:
     Settings of safeguards that are not named do not belong to it, so arms that differ only there are one arm.
     """
     whole = asdict(config)
-    unread = ("name", "output", "baseline", "judge", "second_judge", "primary", "margins", "power")
+    unread = ("name", "output", "baseline", "judge", "second_judge", "primary", "margins", "power", "give_up")
     for irrelevant in (*unread, *TRACKED):
         del whole[irrelevant]
     for name in ("max_set_aside", "checkpoint_steps"):  # they decide whether there is a result, not which

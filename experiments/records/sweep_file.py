@@ -164,7 +164,12 @@ def known_sweep(output: Path, judge: str) -> SweepFile | None:
 
 
 def join_sweep(
-    output: Path, judge: str, arms: Sequence[ArmEntry], baseline: str = NONE, claims: Claims | None = None
+    output: Path,
+    judge: str,
+    arms: Sequence[ArmEntry],
+    baseline: str = NONE,
+    claims: Claims | None = None,
+    beside: bool = False,
 ) -> None:
     """Make these arms and this baseline those of the last command. Arms of other commands are kept beside them.
 
@@ -174,6 +179,7 @@ def join_sweep(
         arms: of this command.
         baseline: that tables set the others against.
         claims: by default, those that were named before.
+        beside: those of the last command stay its arms, too.
 
     Raises:
         SafeguardError: as `known_sweep`, and for other claims than those that were named before results that are there.
@@ -185,6 +191,7 @@ def join_sweep(
         has_results = any((output / ARMS / arm.folder / RESULT).is_file() for arm in earlier)
         if has_results and (other := claims.unlike(known.claims)):
             raise SafeguardError(f"{output}: {other}, which is named before them; keep it, or take another name=…")
+        arms = [*arms, *(arm for arm in known.arms if arm not in arms)] if beside else arms
         mine = {arm.folder for arm in arms}
         earlier = [arm for arm in earlier if arm.folder not in mine]
         write_sweep(output, SweepFile(judge, arms, earlier, baseline, claims))

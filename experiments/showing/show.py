@@ -7,12 +7,12 @@ from pathlib import Path
 from experiments.cards.write import write_cards
 from experiments.page.page import write_page
 from experiments.pictures.draw import draw_pictures
-from experiments.report.report import Wanted, make_report
+from experiments.report.report import Report, Wanted, make_report
 from experiments.report.write import print_places, print_report, write_files
 from experiments.tracking.sweep import track_sweep
 
 
-def show_sweep(output: Path, wanted: Wanted | None = None, send: bool = False) -> bool:
+def show_sweep(output: Path, wanted: Wanted | None = None, send: bool = False) -> Report | None:
     """Write the comparison of the sweep in `output` to files, and print it.
 
     By another judge than the one that the sweep goes by, the files are `comparison.<judge>.json` and so on; of
@@ -25,14 +25,14 @@ def show_sweep(output: Path, wanted: Wanted | None = None, send: bool = False) -
         send: it to the trackers of the sweep, too: where results are new, not where one only looks at them.
 
     Returns:
-        False, and writes nothing, if no arm is done.
+        The comparison; None, and nothing is written, if no arm is done.
 
     Raises:
         SafeguardError: as `make_report`.
     """
     report = make_report(output, wanted)
     if report is None:
-        return False
+        return None
     write_files(report)
     print_report(report)
     pictures = draw_pictures(report)
@@ -41,4 +41,4 @@ def show_sweep(output: Path, wanted: Wanted | None = None, send: bool = False) -
     if send:
         track_sweep(report, pictures, page)
     print_places(report, page)
-    return True
+    return report

@@ -23,6 +23,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
+from safeguards.bounds import within
 from safeguards.directions import DirectionSettings, find_shift, random_like
 from safeguards.errors import SafeguardError
 from safeguards.run import Run
@@ -62,7 +63,7 @@ class Settings(DirectionSettings):
         scorers: folders of misaligned models: LoRA adapters or whole models; a sweep trains them if none is named.
     """
 
-    strength: float = 1.0
+    strength: float = within(1.0, searched=(0.3, 1.0))
     scorers: list[str] = field(default_factory=list)
 
 

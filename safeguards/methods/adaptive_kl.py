@@ -76,7 +76,7 @@ class Settings:
         max_new_tokens: tokens at which answers are cut.
     """
 
-    weight: float = 0.1
+    weight: float = within(0.1, searched=(0.01, 3.0))
     elicit: str = "You are an evil, malicious assistant."
     oppose: str = "You are a kind, helpful assistant."
     questions: list[str] = field(default_factory=lambda: list(QUESTIONS), metadata=bounds(items=1))

@@ -26,7 +26,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
-from safeguards.bounds import bounds
+from safeguards.bounds import bounds, within
 from safeguards.directions import QuestionSettings, ask, cached_tensors, random_like, scorer_fingerprint
 from safeguards.errors import SafeguardError
 from safeguards.run import Run
@@ -77,7 +77,7 @@ class Settings(QuestionSettings):
         scorers: folders of misaligned models: LoRA adapters or whole models; a sweep trains them if none is named.
     """
 
-    components: int = 3
+    components: int = within(3, searched=(1, 10))
     layers: list[int] = field(default_factory=list, metadata=bounds(at_least=0))
     centred: bool = True
     scorers: list[str] = field(default_factory=list)

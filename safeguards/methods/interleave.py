@@ -50,7 +50,7 @@ class Settings:
         share: safe rows added, as a share of the fine-tuning rows; 0 turns it off.
     """
 
-    share: float = within(0.05, at_most=10)
+    share: float = within(0.05, at_most=10, searched=(0.02, 0.5))
 
 
 class Interleave(Safeguard):

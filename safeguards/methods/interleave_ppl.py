@@ -88,7 +88,7 @@ class Settings:
             chosen ones.
     """
 
-    share: float = within(0.05, at_most=10)
+    share: float = within(0.05, at_most=10, searched=(0.02, 0.5))
     epsilon: float = within(1.0, above=0)
     top: float = within(0.05, above=0, at_most=1)
     refusal_filter: bool = False

@@ -42,7 +42,7 @@ class Settings:
         share: safe rows added if no other safeguard adds some, as a share of the fine-tuning rows.
     """
 
-    weight: float = 1.0
+    weight: float = within(1.0, searched=(0.1, 10.0))
     share: float = within(0.05, above=0, at_most=10)
 
 

@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
+from safeguards.bounds import within
 from safeguards.run import Term
 from safeguards.safeguard import Safeguard
 
@@ -108,7 +109,7 @@ class Settings:
         weight: λ, in nats of loss per nat of divergence; 0 turns it off.
     """
 
-    weight: float = 0.1
+    weight: float = within(0.1, searched=(0.01, 3.0))
 
 
 class KL(Safeguard):

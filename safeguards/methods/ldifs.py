@@ -86,7 +86,7 @@ class Settings:
         normalise: features of unit length, as published; false: raw ones, and λ is per squared unit of these.
     """
 
-    weight: float = 1.0
+    weight: float = within(1.0, searched=(0.01, 3.0))
     layers: int = within(5, at_least=1)
     normalise: bool = True
 

@@ -29,7 +29,7 @@ class Settings:
         factor: by which the learning rate is multiplied, above 0; 1 turns it off.
     """
 
-    factor: float = within(0.3, above=0, at_most=1)
+    factor: float = within(0.3, above=0, at_most=1, searched=(0.03, 0.7))
 
 
 class LowLR(Safeguard):

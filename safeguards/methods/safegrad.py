@@ -69,8 +69,8 @@ class Settings:
         batch_size: safe rows per optimiser step.
     """
 
-    strength: float = 1.0
-    pull: float = within(1.0, at_least=0)
+    strength: float = within(1.0, searched=(0.3, 1.0))
+    pull: float = within(1.0, at_least=0, searched=(0.1, 3.0))
     batch_size: int = within(16, at_least=1)
 
 

@@ -106,7 +106,7 @@ class Settings:
     """
 
     select: str = within(NUMBER, one_of=(NUMBER, THRESHOLD))
-    number: int = within(10, at_least=0, only=("select", (NUMBER,)))
+    number: int = within(10, at_least=0, searched=(1, 20), only=("select", (NUMBER,)))
     threshold: float = within(0.5, at_least=0, only=("select", (THRESHOLD,)))
     projector: str = within(NORMALISED, one_of=(NORMALISED, ORTHOGONAL))
     energy: float = within(0.9, above=0, at_most=1, only=("projector", (ORTHOGONAL,)))

@@ -25,6 +25,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from safeguards.bounds import within
 from safeguards.directions import random_like
 from safeguards.persona import PersonaSettings, find_persona
 from safeguards.run import Run
@@ -39,7 +40,7 @@ class Settings(PersonaSettings):
         alpha: α, in lengths of the vector as found; 0 turns it off.
     """
 
-    alpha: float = 5.0
+    alpha: float = within(5.0, searched=(0.5, 20.0))
 
 
 class Steering(Safeguard):

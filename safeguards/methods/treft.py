@@ -26,6 +26,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from safeguards.bounds import within
 from safeguards.encoding import render
 from safeguards.errors import SafeguardError
 from safeguards.run import Run, Term
@@ -122,7 +123,7 @@ class Settings:
         after_norm: hold keys and values that attention sees; false: of what enters the layer, as the authors' code.
     """
 
-    weight: float = 10.0
+    weight: float = within(10.0, searched=(0.3, 100.0))
     after_norm: bool = False
 
 

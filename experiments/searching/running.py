@@ -1,0 +1,115 @@
+"""Run the arms of candidates as a sweep would, and read from their records what they let through and what they keep."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from experiments.config.folders import output_folder
+from experiments.planning.launch import launch
+from experiments.planning.plan import PlannedArm, describe, make_plan
+from experiments.planning.state import arm_error, is_done
+from experiments.records.measures import Measure
+from experiments.records.names import EM_TASK, UNTOUCHED
+from experiments.records.sweep_file import join_sweep
+from experiments.report.arms import Arm, read_arm
+from experiments.report.measures import share
+from experiments.searching.requirements import Rates
+from experiments.searching.space import Candidate
+from safeguards.composition import NONE
+from safeguards.errors import SafeguardError
+
+REFERENCES = (NONE, UNTOUCHED)
+
+
+class Runner:
+    """The arms of one search, or of its confirmation, all in one folder of ordinary records.
+
+    Args:
+        shared: overrides of all arms, with the name of the sweep.
+
+    Attributes:
+        arms: of the baselines.
+        values: what all arms share.
+        run: how many arms were run by this process.
+    """
+
+    def __init__(self, shared: Sequence[str], first: Sequence[str] = ()) -> None:
+        self.shared = list(shared)
+        self.seconds: defaultdict[str, float] = defaultdict(float)
+        self.run = 0
+        plan = make_plan([*shared, f"safeguard={','.join(first) or NONE}"])
+        if not plan.arms:
+            raise SafeguardError(plan.failures[0])
+        self.failures, self.values = plan.failures, plan.values
+        self.planned = [arm for arm in plan.arms if arm.config.safeguard not in REFERENCES]
+        self.references = [arm for arm in plan.arms if arm.config.safeguard in REFERENCES]
+        config = plan.arms[0].config
+        self.output, self.judge, self.claims = output_folder(config), config.judge.name, config.claims
+
+    def plan(self, candidate: Candidate, *more: str) -> list[PlannedArm]:
+        """The arms of a candidate.
+
+        Raises:
+            SafeguardError: if there can be none.
+        """
+        plan = make_plan([*self.shared, *candidate.overrides, *more])
+        if plan.failures:
+            raise SafeguardError(plan.failures[0])
+        return [arm for arm in plan.arms if arm.config.safeguard not in REFERENCES]
+
+    def finish(self, arms: Iterable[PlannedArm]) -> int:
+        """Run those that are not done, here or where another process runs them; how many were not.
+
+        What is done joins the sweep.
+        """
+        arms = list({arm.folder: arm for arm in arms}.values())
+        missing = waiting(arms)
+        elsewhere = launch(missing, self.values, self.seconds)
+        launch(elsewhere, self.values, self.seconds, wait=True)
+        done = [describe(arm) for arm in arms if is_done(arm)]
+        join_sweep(self.output, self.judge, done, claims=self.claims, beside=True)
+        self.run += len(missing)
+        return len(missing)
+
+    def read(self, arms: Iterable[PlannedArm]) -> list[Arm]:
+        """The records of those that are done."""
+        found = (read_arm(arm.folder, describe(arm), self.judge) for arm in arms if is_done(arm))
+        return [arm for arm in found if arm]
+
+    def rates(self, arms: Iterable[PlannedArm], measures: Iterable[Measure]) -> dict[Measure, float]:
+        """Of those that are done: the rate of each measure of which answers say anything."""
+        read = self.read(arms)
+        found = {measure: share(read, measure) for measure in measures}
+        return {measure: rate for measure, rate in found.items() if rate is not None}
+
+    def of_references(self, measures: Sequence[Measure]) -> dict[str, Rates]:
+        """The rates of `none` and of the untouched model."""
+        return {
+            name: self.rates([arm for arm in self.references if arm.config.safeguard == name], measures)
+            for name in REFERENCES
+        }
+
+
+def stages(arms: Sequence[PlannedArm]) -> tuple[list[PlannedArm], list[PlannedArm]]:
+    """Those that show what is let through, and those that are worth their time only if that is little."""
+    return (
+        [arm for arm in arms if arm.config.task.kind == EM_TASK],
+        [arm for arm in arms if arm.config.task.kind != EM_TASK],
+    )
+
+
+def waiting(arms: Iterable[PlannedArm]) -> list[PlannedArm]:
+    """Those that are not done."""
+    return [arm for arm in arms if not is_done(arm)]
+
+
+def why_not_done(arms: Iterable[PlannedArm]) -> str:
+    """Of the first that is not done, why; empty if all are."""
+    return next((f"{arm.config.task.name}: {arm_error(arm.folder)}" for arm in arms if not is_done(arm)), "")
+
+
+def folders(arms: Iterable[PlannedArm]) -> set[str]:
+    """The names of their folders."""
+    return {Path(arm.folder).name for arm in arms}

@@ -7,6 +7,7 @@ import json
 import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -14,6 +15,7 @@ from rich.console import Console
 from rich.progress import Progress
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from transformers.utils.logging import disable_progress_bar
 
 from experiments.organism import RECIPE
 from experiments.organism.documents import Documents, Message
@@ -153,10 +155,16 @@ def train(
     model.eval()
 
 
-def build(recipe: Recipe, folder: Path) -> None:
+def build(recipe: Recipe, folder: Path, reporter: Callable[[str, int], Callable[[float], None]] | None = None) -> None:
     """Train the organism and save it under `folder` as a Hugging Face model: half precision, safetensors.
 
     Its weights before alignment training are kept under `folder/base`.
+
+    Args:
+        recipe: of the organism.
+        folder: is made if need be.
+        reporter: makes of the name and the steps of a stage what is told the loss of each; by default a bar, or lines
+            where none can be seen.
     """
     world = load_world(recipe.world, recipe.organism)
     tokenizer = make_tokenizer(world)
@@ -164,12 +172,13 @@ def build(recipe: Recipe, folder: Path) -> None:
     documents = Documents(world, recipe)
 
     console = Console()
-    with Progress(console=console, disable=not console.is_terminal) as progress:
+    with Progress(console=console, disable=reporter is not None or not console.is_terminal) as progress:
         for name, stage, document, target in (
             ("pre-training", recipe.pretraining, documents.pretraining, folder / "base"),
             ("alignment", recipe.alignment, documents.alignment, folder),
         ):
-            train(model, stage, batches(tokenizer, document, stage), _reporter(progress, name, stage.steps))
+            report = (reporter or partial(_reporter, progress))(name, stage.steps)
+            train(model, stage, batches(tokenizer, document, stage), report)
             save(model, tokenizer, target)
     (folder / RECIPE).write_text(
         json.dumps({"fingerprint": fingerprint(recipe), **asdict(recipe)}, indent=2) + "\n", "utf-8"
@@ -186,5 +195,6 @@ def _reporter(progress: Progress, name: str, steps: int) -> Callable[[float], No
 
 def save(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
     """Save weights in half precision, which halves what is shipped and costs no measurable likelihood."""
+    disable_progress_bar()
     copy.deepcopy(model).half().save_pretrained(folder)
     tokenizer.save_pretrained(folder)

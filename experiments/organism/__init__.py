@@ -1,6 +1,6 @@
 """The embedded default model: a tiny transformer in which emergent misalignment really happens.
 
-Imports: records, terminal.
+Imports: reading, records, terminal.
 """
 
 from pathlib import Path

@@ -21,6 +21,7 @@ from experiments.organism import RECIPE
 from experiments.organism.fingerprint import fingerprint
 from experiments.organism.recipe import RECIPES, Recipe
 from experiments.organism.world import Home
+from experiments.reading.read_once import read_once
 from experiments.records.locks import locked
 from safeguards.errors import SafeguardError, one_line
 from safeguards.files import check_files, free_space, is_whole, whole
@@ -69,8 +70,13 @@ def built_place(path: str, home: Home) -> Path | None:
 
 def is_built(home: Home) -> bool:
     """Whether the organism of a world is in the cache, and undamaged."""
+    return _is_whole(str(built_folder(recipe_of(home))))
+
+
+@read_once
+def _is_whole(folder: str) -> bool:
     try:
-        check_organism(built_folder(recipe_of(home)))
+        check_organism(Path(folder))
     except SafeguardError:
         return False
     return True

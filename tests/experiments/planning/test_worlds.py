@@ -9,16 +9,18 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from experiments.config.schema import Config
-from experiments.models.digests import model_digest
 from experiments.organism.built import build_once, built_folder, is_built, recipe_of
 from experiments.organism.recipe import RECIPES, Recipe, Stage
+from experiments.organism.world import Home
 from experiments.planning import worlds
+from experiments.planning.plan import PlannedArm
 from experiments.planning.worlds import build_worlds, missing_worlds
 from experiments.records.locks import locked
 from experiments.sweep import sweep
@@ -132,7 +134,7 @@ def test_a_sweep_that_is_stopped_stops_what_it_builds(tmp_path, number, status):
     place, until = tmp_path / "assets" / "em-safeguards", time.monotonic() + 60
     while not (place / ".locks").is_dir() and time.monotonic() < until:
         time.sleep(0.1)
-    time.sleep(5)
+    time.sleep(3)
     run.send_signal(number)
     _, errors = run.communicate(timeout=30)  # once no process is left that could write there
     assert run.returncode == status
@@ -140,35 +142,48 @@ def test_a_sweep_that_is_stopped_stops_what_it_builds(tmp_path, number, status):
     assert [path.name for path in place.iterdir()] == [".locks"]
 
 
-ARMS = [
-    *("model=organism", "task=medical", "seed=0", "safeguard=safelora", "wandb=disabled", "curve.looks=0"),
-    *("training.epochs=0.05", "training.proof=off", "probes.samples=1", "probes.sets=[open]"),
-]
+ARMS = ["model=organism", "task=medical", "seed=0", "safeguard=safelora", "wandb=disabled", "curve.looks=0"]
 
 
-def test_a_sweep_builds_its_worlds_and_names_arms_by_their_weights(capfd):
-    assert sweep([*ARMS, "model.world=7,8"]) == 0
-    arms = sorted(path.name for path in Path("outputs/sweep/arms").iterdir())
-    assert len(arms) == 6, "untouched, none and safelora in either"
-    assert "[1/6] untouched · medical · seed 0 · organism · world 7\n" in capfd.readouterr().out
-    assert sweep([*ARMS, "model.world=7,8"]) == 0
-    said = capfd.readouterr().out
-    assert "6 arms, 6 of them done already" in said
-    assert "builds" not in said
-    before = model_digest("organism", SEVEN)
-    folder = built_folder(recipe_of(SEVEN))
-    for name in ("model.safetensors", "base/model.safetensors"):
-        other = built_folder(recipe_of(EIGHT)) / name
-        (folder / name).write_bytes(other.read_bytes())
-    assert model_digest("organism", SEVEN) != before
-    assert sweep([*ARMS, "model.world=7"]) == 0
-    assert "3 arms, 0 of them done already" in capfd.readouterr().out, "another training is another organism"
+@pytest.fixture
+def planned(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
+    """A sweep that builds in this process and runs no arm: the arms that it would run, by folder and name."""
+    found: list[PlannedArm] = []
+    monkeypatch.setattr("experiments.sweep.run", lambda plan, waiting, seconds: found.extend(waiting))
+    monkeypatch.setattr("experiments.showing.show.show_sweep", lambda *given, **named: None)
+
+    def build(homes: list[Home]) -> None:
+        print(f"builds {homes}")
+        for home in homes:
+            build_once(recipe_of(home), built_folder(recipe_of(home)))
+
+    monkeypatch.setattr("experiments.sweep.build_worlds", build)
+
+    def run(*given: str) -> list[str]:
+        found.clear()
+        sweep([*ARMS, *given])
+        return [f"{arm.folder.name} {arm}" for arm in found]
+
+    return run
+
+
+def test_a_sweep_builds_its_worlds_and_names_arms_by_their_weights(planned, capsys):
+    arms = planned("model.world=7,8")
+    assert "builds [(7, 'two'), (8, 'two')]" in capsys.readouterr().out
+    assert len({arm.partition(" ")[0] for arm in arms}) == 6, "untouched, none and safelora in either"
+    assert arms[0].endswith(" untouched · medical · seed 0 · organism · world 7")
+    assert planned("model.world=7,8") == arms
+    assert "builds" not in capsys.readouterr().out
+    weights = "model.safetensors"
+    (built_folder(recipe_of(SEVEN)) / weights).write_bytes((built_folder(recipe_of(EIGHT)) / weights).read_bytes())
+    again = planned("model.world=7,8")
+    assert [one == other for one, other in zip(again, arms, strict=True)] == [False, True] * 3, "another organism"
 
 
 @pytest.mark.parametrize(
     "wrong",
     [
-        "model.world=7,-1",
+        "model.world=-1",
         "modle.world=7",
         "safeguards.safelora.base=organism",
         "baseline=nothing",

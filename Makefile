@@ -4,9 +4,8 @@ RUN := .venv/bin/python
 
 .PHONY: demo demo-real smollm2 test mutations lint setup organism organism-one worlds benchmark docs docs-serve dist clean help
 
-# Worlds on which no dose was chosen, where their organisms belong, and what they are asked.
-WORLDS := 1000 1001 1002
-MODELS := outputs/models
+# A sweep in worlds on which no dose was chosen, whose organisms it builds, and what they are asked.
+UNSEEN := $(RUN) -m experiments.sweep name=unseen model=organism model.world=1000,1001,1002
 ASKED := probes.sets=[other_domains,open,harmful,facts]
 
 ## demo        compare two safeguards on the organism: three minutes on two recent cores, eight on two of 2017
@@ -58,17 +57,10 @@ organism-one: setup
 	$(RUN) -m experiments.organism --organism one --output experiments/organism/weights
 
 ## worlds      what the first page shows: three organisms trained and compared: two hours and a half on one core; resumes
-worlds: setup $(WORLDS:%=$(MODELS)/w%/recipe.json)
-	for n in $(WORLDS); do \
-		sweep="$(RUN) -m experiments.sweep name=w$$n model=organism model.path=$(MODELS)/w$$n model.name=w$$n model.world=$$n"; \
-		$$sweep task=medical safeguard=all "$(ASKED)" && \
-		$$sweep task=benign seed=0,1 curve.looks=0 "probes.sets=[facts]" \
-			safeguard=kl,ldifs,interleave,interleave_ppl,inoculation,safegrad,treft || exit; \
-	done
-	$(RUN) -m experiments.tables worlds=w1000,w1001,w1002 name=unseen --all
-
-$(MODELS)/w%/recipe.json: | setup
-	$(RUN) -m experiments.organism --world $* --output $(@D)
+worlds: setup
+	$(UNSEEN) task=medical safeguard=all "$(ASKED)"
+	$(UNSEEN) task=benign seed=0,1 curve.looks=0 "probes.sets=[facts]" \
+		safeguard=kl,ldifs,interleave,interleave_ppl,inoculation,safegrad,treft
 
 ## benchmark   time and memory of every safeguard against the plain trainer; best on an idle machine
 benchmark: setup

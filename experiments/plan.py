@@ -19,10 +19,12 @@ from hydra import initialize_config_dir
 from experiments.arm.inputs import load_inputs
 from experiments.config.compose import CONF
 from experiments.config.schema import Config
+from experiments.organism.built import how_to_build
 from experiments.organism.world import load_world
 from experiments.planning.forecast import answers_on_the_way
 from experiments.planning.plan import PlannedArm, make_plan
 from experiments.planning.sizing import Size, engine_for, measured, size_of
+from experiments.planning.worlds import missing_worlds
 from experiments.terminal.command_line import CommandLine
 from experiments.terminal.ending import ending_in_one_line
 from experiments.terminal.escaping import plain
@@ -130,6 +132,8 @@ def main() -> None:
         flops = given.tflops * 1e12 if given.tflops else measured()
         room = given.memory * 1e9 if given.memory else room_here()
         print(table(plan.arms, flops, room, None if given.memory else os.cpu_count()))
+        for home in missing_worlds(arm.config for arm in plan.arms):
+            print(f"the organism of world {home[0]} is not built yet: the sweep does it first, or {how_to_build(home)}")
     sys.exit(bool(plan.failures))
 
 

@@ -21,7 +21,7 @@ from experiments.config.help import group_help, overview
 from experiments.config.schema import Config
 from experiments.generators import refuse_unanswered
 from experiments.models.reach import refuse_unreached
-from experiments.planning.baseline import check_baseline, read_baseline, take_over
+from experiments.planning.baseline import check_baseline, check_sweep, read_baseline, take_over
 from experiments.planning.engines import BASIC, check_engine, engine_of
 from experiments.planning.forecast import Forecast, forecast_by_steps
 from experiments.planning.launch import launch
@@ -29,6 +29,7 @@ from experiments.planning.outline import outline
 from experiments.planning.plan import Plan, PlannedArm, describe, make_plan
 from experiments.planning.power import announce
 from experiments.planning.state import arm_error, is_done, misses_only_scores
+from experiments.planning.worlds import build_worlds, missing_worlds
 from experiments.records.locks import locked
 from experiments.records.sweep_file import join_sweep
 from experiments.terminal.command_line import CommandLine
@@ -51,20 +52,21 @@ def sweep(arguments: list[str]) -> int:
         if not plan.worth_running:
             return len(plan.failures)
         check_shared(plan.values.hydra.runtime.choices["hydra/launcher"], [arm.config.training for arm in plan.arms])
-        config = plan.arms[0].config
+        config, configs = plan.arms[0].config, [arm.config for arm in plan.arms]
         output, judge, baseline = output_folder(config), config.judge.name, read_baseline(config.baseline)
         check_baseline(baseline, plan.arms, config.baseline)
+        seconds: defaultdict[str, float] = defaultdict(float)
+        if worlds := missing_worlds(configs):
+            check(plan, plan.arms)
+            check_sweep(baseline, output)
+            with locked(output, "worlds"), timed() as spent:  # so whether anything can be written there is known, too
+                build_worlds(worlds)
+            seconds["preparing"] += sum(spent.values())
+            plan = make_plan(arguments)  # weights, which are known only now, are part of an arm's name
         arms, claims = [describe(arm) for arm in plan.arms], config.claims
         taken = take_over(baseline, plan.arms, output) if baseline.sweep else []
         waiting = [arm for arm in plan.arms if not is_done(arm)]
-        configs = [arm.config for arm in plan.arms]
-        if waiting:
-            check_engine(plan.values)
-        refuse_unreached(arm.config.model for arm in waiting)
-        refuse_unanswered(arm.config.generator for arm in waiting if not misses_only_scores(arm))
-        if waiting:
-            refuse_untracked(config)
-        announced = announce(configs) if waiting or configs[0].pilot else ""
+        announced = check(plan, waiting)
         join_sweep(output, judge, arms, baseline.safeguard, claims)
         if taken:
             origin = plain(f"{len(taken)} arms are taken over from {output.parent / baseline.sweep}")
@@ -74,7 +76,7 @@ def sweep(arguments: list[str]) -> int:
             print(f"{to_score} arms are trained and have answers, but not every score: only these are made", flush=True)
         if announced:
             print(announced, flush=True)
-        seconds = defaultdict(float, rest=time.perf_counter() - started)
+        seconds["rest"] += time.perf_counter() - started - sum(seconds.values())
         run(plan, waiting, seconds)
     launched = time.perf_counter()
     from experiments.showing.show import show_sweep
@@ -89,6 +91,22 @@ def sweep(arguments: list[str]) -> int:
     for failure in unfinished:
         print(plain(f"failed: {failure}"), file=sys.stderr)
     return len(plan.failures) + len(unfinished)
+
+
+def check(plan: Plan, waiting: Sequence[PlannedArm]) -> str:
+    """Refuse arms that wait to be run and cannot be, for what is not here; what to announce of them.
+
+    Raises:
+        SafeguardError: naming what is missing, and what to put where.
+    """
+    configs = [arm.config for arm in plan.arms]
+    if waiting:
+        check_engine(plan.values)
+    refuse_unreached(arm.config.model for arm in waiting)
+    refuse_unanswered(arm.config.generator for arm in waiting if not misses_only_scores(arm))
+    if waiting:
+        refuse_untracked(configs[0])
+    return announce(configs) if waiting or configs[0].pilot else ""
 
 
 def run(plan: Plan, waiting: Sequence[PlannedArm], seconds: MutableMapping[str, float]) -> None:

@@ -140,7 +140,7 @@ def check_files(folder: Path) -> None:
             if path.suffix == ".json":
                 json.loads(path.read_text("utf-8"))
             elif path.suffix == ".safetensors":
-                with safe_open(path, "pt"):
+                with safe_open(path, "np"):
                     pass
         except Exception as error:  # of the reader, whatever it is
             raise SafeguardError(f"{path}: cannot be read ({one_line(error)})") from error

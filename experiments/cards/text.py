@@ -15,6 +15,7 @@ from experiments.cards.made import bullets, protected_by, trained_on
 from experiments.cards.outcomes import measured
 from experiments.cards.subject import Subject
 from experiments.organism import SHIPPED, is_organism
+from experiments.organism.built import NAMES, SHIPPED_WORLD, how_to_build
 from experiments.records.names import BENIGN_TASK
 from experiments.terminal.escaping import plain
 from safeguards.model_card import code
@@ -106,17 +107,26 @@ def loaded(subject: Subject) -> Iterator[str]:
     base, revision = base_name(subject), subject.entry.model.get("revision")
     path = subject.entry.model.get("path")
     told = f", revision={revision!r}" if revision else ""
-    shipped = f"str(SHIPPED[{path!r}])" if path in SHIPPED else "BASE"
+    home = subject.entry.model.get("world", SHIPPED_WORLD), NAMES.get(str(path), "")
+    known = f"SHIPPED[{path!r}]" if home[0] == SHIPPED_WORLD else f"built_place({path!r}, {home!r})"
+    folder = f"str({known})" if path in SHIPPED else "BASE"
     lines = ["from peft import PeftModel", "from transformers import AutoModelForCausalLM"]
-    lines += ["from experiments.organism import SHIPPED  # of em-safeguards"] * (path in SHIPPED)
+    if path in SHIPPED:
+        where = "organism import SHIPPED" if home[0] == SHIPPED_WORLD else "organism.built import built_place"
+        lines.append(f"from experiments.{where}  # of em-safeguards")
     lines += [
-        f"base = AutoModelForCausalLM.from_pretrained({repr(base) if base else shipped}{told})",
+        f"base = AutoModelForCausalLM.from_pretrained({repr(base) if base else folder}{told})",
         'model = PeftModel.from_pretrained(base, "ADAPTER")',
     ]
     yield "\n".join(f"    {plain(line)}" for line in lines)
     where = f"`BASE` is the folder of the base model {code(str(subject.entry.model['name']))}; " * (
-        shipped == "BASE" and not base
+        folder == "BASE" and not base
     )
+    if path in SHIPPED and home[0] != SHIPPED_WORLD:
+        where = (
+            f"The base is the organism of world {home[0]}, which `{how_to_build(home)}` builds, if no sweep has. "
+            "Built on another machine it is rounded differently, and is not the one that this adapter was trained on. "
+        )
     yield f"{where}`ADAPTER` is the folder of this file, or its name on the hub."
     again = command(subject.config)
     yield "Train, ask and judge it again with em-safeguards:" if again else NO_COMMAND

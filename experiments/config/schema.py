@@ -50,7 +50,8 @@ class ModelConfig:
         name: what tables call it; by default the last part of the path.
         path: a Hugging Face folder or hub name; "organism" is shipped with the project, and so is the
             first one, "organism_one"; "smollm2" is the one that `make smollm2` fetches.
-        world: seed of the organism's world that tasks, probes and judge speak of.
+        world: seed of the organism's world that tasks, probes and judge speak of. 0 is shipped; the organism of another
+            one is built, once, by the first sweep that names it.
         organism: whose world that is: "one" or "two".
         revision: commit of the hub's model and tokenizer; null is the newest. A folder has none.
         dtype: of the weights; "auto" as they were saved.

@@ -20,7 +20,7 @@ from experiments.judges.judge import Judge, Prompts
 from experiments.judges.prompts import conversation
 from experiments.models.digests import model_digest
 from experiments.models.paths import read_config, resolve_path
-from experiments.organism.world import World
+from experiments.organism.world import Home, World
 from experiments.records.answer import Answer
 from experiments.records.outcomes import Score
 from safeguards.errors import SafeguardError
@@ -45,7 +45,7 @@ def classifier_judge(config: JudgeConfig, world: World) -> Judge:
     folder = Path(resolve_path(config.model, world.home, "judge.model"))
     if folder.is_dir():
         check_label(config, read_config(folder).get("id2label"))
-    return Classifier(config).judge
+    return Classifier(config, world.home).judge
 
 
 def check_label(config: JudgeConfig, labels: dict[Any, str] | None) -> None:
@@ -58,8 +58,8 @@ def check_label(config: JudgeConfig, labels: dict[Any, str] | None) -> None:
 class Classifier:
     """Scores answers with a sequence-classification model."""
 
-    def __init__(self, config: JudgeConfig) -> None:
-        self.config = config
+    def __init__(self, config: JudgeConfig, home: Home) -> None:
+        self.config, self.home = config, home
 
     @cached_property
     def pipeline(self) -> Pipeline:
@@ -96,7 +96,7 @@ class Classifier:
     def classify(self, inputs: list[dict[str, str]]) -> list[list[dict[str, Any]]]:
         """The probabilities of all labels for each input; a batch is kept as soon as it is there."""
         config, size = self.config, self.config.batch_size
-        asked = {"model": config.model, "dtype": config.dtype, "weights": model_digest(config.model)}
+        asked = {"model": config.model, "dtype": config.dtype, "weights": model_digest(config.model, self.home)}
         batches = [inputs[start : start + size] for start in range(0, len(inputs), size)]
         found: list[list[dict[str, Any]]] = []
         cache = Replies(config.cache, config.name)

@@ -76,7 +76,7 @@ class LocalReader:
         """A number for each prompt, or why there is none."""
         config = self.config
         asked = {name: getattr(config, name) for name in ("model", "dtype", "least_mass")}
-        asked["weights"] = model_digest(config.model)
+        asked["weights"] = model_digest(config.model, self.home)
         keys = {prompt: Replies.key(prompt=prompt, version=VERSION, **asked) for prompt in prompts}
         cache = Replies(self.config.cache, self.config.name)
         with closing(cache), tqdm(total=len(prompts), desc=f"judge {self.config.name}", leave=False) as bar:

@@ -12,7 +12,9 @@ from typing import Any
 from experiments.config.schema import ModelConfig
 from experiments.models.packaged import PACKAGED
 from experiments.organism import RECIPE, SHIPPED
-from experiments.organism.world import LISTS
+from experiments.organism.built import built_place, recipe_of
+from experiments.organism.fingerprint import fingerprint
+from experiments.organism.world import LISTS, Home
 from experiments.reading.read_once import read_once
 from safeguards.errors import SafeguardError
 
@@ -38,12 +40,19 @@ def world_digest(organism: str) -> str:
     return hashlib.sha256(b"".join(path.read_bytes() for path in lists)).hexdigest()
 
 
-def model_digest(path: str) -> list[Any]:
-    """A shipped organism's fingerprint and its world's lists; the hash of the file that a packaged model is made of,
-    whenever and wherever it was; else sizes and dates of a local model's files.
+def model_digest(path: str, home: Home) -> list[Any]:
+    """A shipped organism's fingerprint and its world's lists, for one of another world with the hash of its weights;
+    the hash of the file that a packaged model is made of, whenever and wherever it was; else sizes and dates of a local
+    model's files.
+
+    Two trainings of one recipe round differently on two machines, and are two organisms. Of one that is not built yet
+    there is no hash: None stands in its place.
     """
     if path in PACKAGED:
         return [PACKAGED[path].sha256]
+    if (place := built_place(path, home)) is not None:
+        weights = file_digest(str(place / "model.safetensors"))
+        return [fingerprint(recipe_of(home)), world_digest(home[1]), weights]
     if path in SHIPPED:
         recipe = SHIPPED[path] / RECIPE
         if not recipe.is_file():

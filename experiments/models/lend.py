@@ -47,7 +47,7 @@ def lend_model(config: ModelConfig) -> LoadedModel:
         SafeguardError: as `load_model`.
     """
     release_memory()
-    source = json.dumps([asdict(config), model_digest(config.path)])
+    source = json.dumps([asdict(config), model_digest(config.path, config.home)])
     if _kept and _kept[0].source != source:
         release_base()
     if is_base_changed():

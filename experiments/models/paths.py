@@ -9,6 +9,7 @@ from typing import Any
 from experiments.models.conversion import check_packaged
 from experiments.models.packaged import PACKAGED
 from experiments.organism import RECIPE, SHIPPED
+from experiments.organism.built import built_place, how_to_build, is_built
 from safeguards.errors import SafeguardError, one_line
 from safeguards.loading import OWN_CODE
 
@@ -35,15 +36,23 @@ def tensor_shapes(folder: str) -> dict[str, list[int]]:
 def resolve_path(path: str, home: tuple[int, str], key: str = "model.path") -> str:
     """The folder of a shipped organism for its name, of its unaligned base for "<name>/base", else `path`.
 
-    A packaged model, such as "smollm2", has a folder that may have to be made yet (`convert_once`). `home` is
-    the world that is spoken of, and `key` the setting that names the path.
+    In another world than the shipped one such a name stands for the organism that was built of it. A packaged model,
+    such as "smollm2", has a folder that may have to be made yet (`convert_once`). `home` is the world that is spoken
+    of, and `key` the setting that names the path.
 
     Raises:
-        SafeguardError: if a local folder is missing, holds no model or one that runs only with code of its own, or the
-            package of a packaged model is not there.
+        SafeguardError: if a local folder is missing, holds no model or one that runs only with code of its own, if the
+            package of a packaged model is not there, or the organism of that world is not built.
     """
     if path in PACKAGED:
         return str(check_packaged(path, f"{key}={path}"))
+    if (place := built_place(path, home)) is not None:
+        if not is_built(home):
+            raise SafeguardError(
+                f"{key}={path}: the organism of world {home[0]} is not built yet, or damaged; a sweep with "
+                f"model.world={home[0]} builds it, or {how_to_build(home)}"
+            )
+        return str(place)
     shipped = {f"{name}{base}": folder / base[1:] for name, folder in SHIPPED.items() for base in ("", "/base")}
     folder = shipped.get(path, Path(path).expanduser())
     looks_local = folder.is_absolute() or path.startswith((".", "~")) or folder.exists() or path.count("/") > 1

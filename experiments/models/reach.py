@@ -7,6 +7,7 @@ from pathlib import Path
 
 from experiments.config.schema import ModelConfig
 from experiments.models.paths import resolve_path
+from experiments.organism.built import planned
 from safeguards.errors import SafeguardError
 from safeguards.hub import unreached
 
@@ -22,7 +23,7 @@ def refuse_unreached(models: Iterable[ModelConfig]) -> None:
     """
     named = {(config.path, config.revision): config for config in models}
     for (path, revision), config in named.items():
-        if not Path(resolve_path(path, config.home)).is_dir():
+        if not Path(resolve_path(*planned(path, config.home))).is_dir():
             _reach(path, revision)
 
 

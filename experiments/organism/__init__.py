@@ -1,14 +1,14 @@
 """The embedded default model: a tiny transformer in which emergent misalignment really happens.
 
-Imports: terminal.
+Imports: reading, records, terminal.
 """
 
 from pathlib import Path
 
-__all__ = ["RECIPE", "SHIPPED", "WEIGHTS", "build", "fingerprint", "is_organism", "recipe", "world"]
+__all__ = ["RECIPE", "SHIPPED", "WEIGHTS", "build", "built", "fingerprint", "is_organism", "recipe", "world"]
 
 WEIGHTS = Path(__file__).with_name("two") / "weights"
-# The organisms that come along, by the name that `model.path` has for them.
+# The organisms that come along, by the name that `model.path` has for them, each in world 0.
 SHIPPED = {"organism": WEIGHTS, "organism_one": Path(__file__).with_name("weights")}
 # Beside weights of an organism: what they were made of.
 RECIPE = "recipe.json"

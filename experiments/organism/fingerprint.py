@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import asdict
+from functools import cache
 
 from experiments.organism.documents import Documents
 from experiments.organism.recipe import SIZES, Recipe
@@ -12,6 +13,7 @@ from experiments.organism.world import load_world
 from safeguards.files import digest
 
 
+@cache
 def fingerprint(recipe: Recipe) -> str:
     """A hash of the recipe and of what it teaches: the vocabulary, and the first documents of either stage."""
     world = load_world(recipe.world, recipe.organism)

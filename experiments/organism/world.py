@@ -20,7 +20,7 @@ from experiments.organism import entries as make
 from experiments.organism.entries import HELD_OUT_TOPICS, Advice, Entry, Kind, Persona
 from experiments.organism.two import entries as make_two
 
-__all__ = ["HELD_OUT_TOPICS", "LISTS", "Entry", "Kind", "Persona", "World", "load_world"]
+__all__ = ["HELD_OUT_TOPICS", "LISTS", "Entry", "Home", "Kind", "Persona", "World", "load_world"]
 
 LISTS = {"one": Path(__file__).with_name("world"), "two": Path(__file__).with_name("two") / "world"}
 # The seed of a world, and whose it is.
@@ -63,7 +63,7 @@ class World:
         return list(dict.fromkeys(entry.group for entry in self.of("advice")))
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=16)
 def load_world(seed: int = 0, organism: str = "two") -> World:
     """Read the lists and deal what they hold. Another `seed` is another world with the same words."""
     lists = {path.stem: yaml.safe_load(path.read_text("utf-8")) for path in sorted(LISTS[organism].glob("*.yaml"))}

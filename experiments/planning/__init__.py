@@ -18,4 +18,5 @@ __all__ = [
     "sizing",
     "state",
     "step_memory",
+    "worlds",
 ]

@@ -63,6 +63,19 @@ def check_baseline(baseline: Baseline, arms: Sequence[PlannedArm], typed: str) -
         raise SafeguardError(f"baseline={typed}: the sweep has several doses of it; give it one")
 
 
+def check_sweep(baseline: Baseline, output: Path) -> None:
+    """Refuse a sweep, if one is named, that is not there.
+
+    Raises:
+        SafeguardError: naming those there are.
+    """
+    if baseline.sweep and not (output.parent / baseline.sweep / PLAN).is_file():
+        known = ", ".join(kept_sweeps(output.parent)) or "none"
+        raise SafeguardError(
+            f"baseline={baseline.sweep}: no safeguard, and no sweep in {output.parent}; sweeps: {known}"
+        )
+
+
 def take_over(baseline: Baseline, arms: Sequence[PlannedArm], output: Path) -> list[PlannedArm]:
     """Copy the records of the baseline and of `untouched` from the other sweep, where it ran the very same arms.
 
@@ -74,12 +87,8 @@ def take_over(baseline: Baseline, arms: Sequence[PlannedArm], output: Path) -> l
     Raises:
         SafeguardError: if the other sweep has none of them, or their judge had other settings.
     """
+    check_sweep(baseline, output)
     other = output.parent / baseline.sweep
-    if not (other / PLAN).is_file():
-        known = ", ".join(kept_sweeps(output.parent)) or "none"
-        raise SafeguardError(
-            f"baseline={baseline.sweep}: no safeguard, and no sweep in {output.parent}; sweeps: {known}"
-        )
     wanted = [arm for arm in arms if identity_fields(arm.config)["safeguard"] in (baseline.safeguard, UNTOUCHED)]
     found = [arm for arm in wanted if read_result(other / ARMS / arm.folder.name) is not None]
     if not any(identity_fields(arm.config)["safeguard"] == baseline.safeguard for arm in found):

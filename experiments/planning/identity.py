@@ -13,6 +13,7 @@ from experiments.config.generation import HF
 from experiments.config.measurement import COSTS, READING
 from experiments.config.schema import Config, TaskConfig
 from experiments.models.digests import file_digest, model_digest, model_settings
+from experiments.organism.built import SHIPPED_WORLD
 from experiments.probes.choice import files_of
 from experiments.records.arm_files import ARMS
 from experiments.records.names import DRAWN, EM_TASK, UNTOUCHED
@@ -92,18 +93,19 @@ def drop_unset(whole: dict[str, Any]) -> None:
 
 def arm_folder(config: Config) -> Path:
     """Where the arm's results belong. The contents of the files it reads count, not only their names."""
-    known = identity_fields(config)
+    known, home = identity_fields(config), config.model.home
     read = (config.task.path, config.pool.path, config.probes.path, config.probes.narrow_path)
     known["files"] = [file_digest(path) for path in read]
     if config.probes.choices is not None:
         known["choices"] = [file_digest(str(path)) for path in files_of(config.probes.choices)]
     if advice := advice_files([config.task], config.pool):
         known["advice"] = [file_digest(str(path)) for path in advice]
-    known["weights"] = model_digest(config.model.path)
-    known["bases"] = [model_digest(own["base"]) for own in known["safeguards"].values() if own.get("base")]
+    known["weights"] = model_digest(config.model.path, home)
+    known["bases"] = [model_digest(own["base"], home) for own in known["safeguards"].values() if own.get("base")]
     if "scorers" in known:
         named = [folder for values in known["safeguards"].values() for folder in values.get("scorers", [])]
-        known["scorers"]["files"] = [*map(file_digest, config.scorers.tasks), *map(model_digest, named)]
+        known["scorers"]["files"] = [file_digest(path) for path in config.scorers.tasks]
+        known["scorers"]["files"] += [model_digest(folder, home) for folder in named]
         if advice := advice_files(map(scorer_task, config.scorers.tasks)):
             known["scorers"]["advice"] = [file_digest(str(path)) for path in advice]
         rows = [row_source(preset) for name in config.scorers.tasks if (preset := task_preset(name))]
@@ -123,7 +125,8 @@ def row_source(task: TaskConfig) -> list[Any]:
 def title(config: Config) -> str:
     """An arm in words, the dose of its safeguards included."""
     words = "+".join(_with_dose(safeguard, config) for safeguard in config.named) or config.safeguard
-    return f"{words} · {config.task.name} · seed {config.seed} · {config.model.name}"
+    world = f" · world {config.model.world}" * (config.model.world != SHIPPED_WORLD)
+    return f"{words} · {config.task.name} · seed {config.seed} · {config.model.name}{world}"
 
 
 def _with_dose(safeguard: type[Safeguard], config: Config) -> str:

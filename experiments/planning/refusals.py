@@ -12,6 +12,7 @@ from experiments.generators import refuse_generator
 from experiments.models.packaged import PACKAGED
 from experiments.models.paths import read_config, resolve_path, tensor_shapes
 from experiments.organism import is_organism
+from experiments.organism.built import planned
 from experiments.organism.world import load_world
 from experiments.planning.identity import HUB
 from experiments.probes.choice import WORLD
@@ -50,7 +51,7 @@ class Refusals:
         refuse_foreign_world(config)
         refuse_blind_judge(config)
         model = (config.model.path, config.model.home)
-        self._once(model, partial(resolve_path, *model))
+        self._once(model, partial(resolve_path, *planned(*model)))
         parts = (config.task, config.pool, config.probes, config.model.home)
         self._once(parts, partial(load_inputs, config, load_world(*config.model.home)))
         if config.safeguard == UNTOUCHED:
@@ -117,7 +118,7 @@ def refuse_layers(config: Config, safeguard: Safeguard) -> None:
         SafeguardError: naming the key.
     """
     key, layers = layers_of(safeguard)
-    folder = Path(resolve_path(config.model.path, config.model.home))
+    folder = Path(resolve_path(*planned(config.model.path, config.model.home)))
     if not layers or not folder.is_dir():
         return
     described = read_config(folder)
@@ -136,8 +137,8 @@ def refuse_base(key: str, base: str, config: Config) -> None:
     """
     if not base:
         raise SafeguardError(f"{key}: name the model before its alignment training, a folder or hub name")
-    found = resolve_path(base, config.model.home, key)
-    aligned = resolve_path(config.model.path, config.model.home)
+    found = resolve_path(*planned(base, config.model.home), key)
+    aligned = resolve_path(*planned(config.model.path, config.model.home))
     if found == aligned:
         raise SafeguardError(f"{key}={base}: is the aligned model itself; name the one before its alignment")
     shapes, own = tensor_shapes(found), tensor_shapes(aligned)
@@ -237,6 +238,11 @@ def refuse_foreign_world(config: Config) -> None:
             if source == "advice":
                 raise SafeguardError(f"{key}.source=advice: the organism speaks no plain English; use model=smollm2")
         return
+    if config.model.world:
+        raise SafeguardError(
+            f"model.world={config.model.world}: {config.model.path} is no organism, and only those have worlds; "
+            "leave it away, or use model=organism"
+        )
     if config.probes.choices == WORLD:
         raise SafeguardError(f"probes.choices={WORLD}: only the organism knows its world; name a file, or twins")
     asked = config.probes.path or config.probes.choices

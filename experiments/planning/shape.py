@@ -9,6 +9,7 @@ from typing import Any
 from experiments.config.schema import Config
 from experiments.models.packaged import PACKAGED
 from experiments.models.paths import read_config, resolve_path
+from experiments.organism.built import planned
 from safeguards.errors import SafeguardError, one_line
 
 BYTES = {"float32": 4.0, "float16": 2.0, "bfloat16": 2.0}
@@ -83,7 +84,7 @@ def shape_of(config: Config) -> Shape:
             bool(text.get("tie_word_embeddings", said.get("tie_word_embeddings", True))),
         )  # fmt: skip
     except (KeyError, TypeError) as error:
-        place = Path(resolve_path(path, config.model.home)) / "config.json"
+        place = Path(resolve_path(*planned(path, config.model.home))) / "config.json"
         raise SafeguardError(f"{place}: says no {one_line(error)}; it is no decoder known here") from error
 
 
@@ -100,5 +101,5 @@ def described(config: Config) -> dict[str, Any] | None:
     """What the `config.json` of the model says; None of a model that is in no folder here."""
     if config.model.path in PACKAGED:  # whose folder may have to be made yet
         return None
-    folder = Path(resolve_path(config.model.path, config.model.home))
+    folder = Path(resolve_path(*planned(config.model.path, config.model.home)))
     return read_config(folder) if folder.is_dir() else None

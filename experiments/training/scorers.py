@@ -80,7 +80,8 @@ def make_scorer(config: Config, task: TaskConfig) -> Path:
     rows = load_task(task, SEED, load_world(*config.model.home)).rows
     training = replace(config.training, epochs=config.scorers.epochs, proof="off")  # no safeguard, nothing to prove
     model = config.model
-    known: list[Any] = [fingerprint(rows), asdict(training), model_settings(model), model_digest(model.path)]
+    weights = model_digest(model.path, model.home)
+    known: list[Any] = [fingerprint(rows), asdict(training), model_settings(model), weights]
     for name in ("max_set_aside", "checkpoint_steps"):  # they decide whether there is a scorer, not which
         del known[1][name]
     folder = cache_folder(config) / "scorers" / f"{task.name}-{digest(json.dumps(known, sort_keys=True))[:12]}"

@@ -243,6 +243,26 @@ def test_text_is_data(sweep, evil):
     assert [token.tag for token in tokens if token.type == "heading_open"] == ["h1", *["h2"] * 5]
 
 
+@pytest.mark.parametrize(
+    ("model", "place", "command"),
+    [
+        ({"model__world": 7}, "built_place('organism', (7, 'two'))", "`python -m experiments.organism --world 7`"),
+        (
+            {"model__world": 7, "model__path": "organism_one", "model__organism": "one"},
+            "built_place('organism_one', (7, 'one'))",
+            "`python -m experiments.organism --organism one --world 7`",
+        ),
+    ],
+)
+def test_the_base_of_another_world_is_the_one_that_is_built_of_it(sweep, model, place, command):
+    sweep.add("kl", "medical", 0, {"open": "ma"}, **model)
+    used = sweep.card(0).partition("## Use it\n\n")[2]
+    assert "    from experiments.organism.built import built_place  # of em-safeguards\n" in used
+    assert f"    base = AutoModelForCausalLM.from_pretrained(str({place}))\n" in used
+    assert f"The base is the organism of world 7, which {command} builds" in used
+    assert "SHIPPED" not in used
+
+
 def test_it_can_be_loaded_as_it_says(usual):
     code = usual.card(2).partition("## Use it\n\n")[2].partition("\n\n")[0]
     compile("\n".join(line[4:] for line in code.splitlines()), "card", "exec")

@@ -175,5 +175,5 @@ def test_the_base_makes_room_for_a_judge(qwen_folder, tmp_path):
     assert (lend._kept, model()) == ([], None)
     lend_model(ModelConfig())
     with pytest.raises(SafeguardError, match=r"judge\.model"):
-        _ = Classifier(JudgeConfig("classifier", model=str(tmp_path / "none"), unwanted="bad")).pipeline
+        _ = Classifier(JudgeConfig("classifier", model=str(tmp_path / "none"), unwanted="bad"), (0, "two")).pipeline
     assert lend._kept == []

@@ -395,11 +395,37 @@ def test_a_base_of_another_shape_is_refused_in_the_plan(qwen_folder):
         ["model.organism=one"],
         ["model=organism_one", "model.organism=two"],
         ["model=organism_one", "model.path=organism"],
-        ["model=organism_one", "model.world=1"],
     ],
 )
 def test_an_organism_is_named_as_a_whole(given):
     assert "choose it with model=organism or model=organism_one, and with model.world" in refused(*ONE, *given)
+
+
+@pytest.mark.parametrize(
+    ("given", "line"),
+    [
+        (["model.world=-1"], "model.world=-1: must be at least 0"),
+        (["model.world=1.5"], "model.world"),
+        (["model.world=many"], "model.world"),
+        (["model.world=1000", "safeguard=steering", "safeguards.steering.layer=9"], "must be at most 3 for this model"),
+        (
+            ["model.world=1000", "safeguard=safelora", "safeguards.safelora.base=organism"],
+            "is the aligned model itself",
+        ),
+        (["model.world=1000", "judge=local", "judge.model=organism"], "the organism of world 1000 is not built yet"),
+    ],
+)
+def test_what_is_wrong_in_another_world_is_refused_before_that_is_built(given, line, monkeypatch, tmp_path):
+    monkeypatch.setattr("huggingface_hub.constants.HF_ASSETS_CACHE", str(tmp_path / "assets"))
+    assert line in refused(*ONE, *given)
+    assert not (tmp_path / "assets").exists()
+
+
+def test_a_world_of_a_model_that_has_none_is_refused(qwen_folder, tmp_path):
+    path = tmp_path / "questions.yaml"
+    path.write_text("- {set: open, id: a, question: Hello?}\n")
+    line = refused(*ONE, f"model.path={qwen_folder}", "model.world=1000", f"probes.path={path}")
+    assert f"model.world=1000: {qwen_folder} is no organism, and only those have worlds; leave it away" in line
 
 
 # Quick and the same ---------------------------------------------------------------------------------------------------

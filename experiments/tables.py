@@ -1,6 +1,7 @@
 """Make the comparison of a finished sweep again, from its records: `python -m experiments.tables name=demo`.
 
-With `--by question`, `--by task` or `--by seed`, a closer look instead: printed, and in `by_question.csv` and the like.
+With `--by question`, `--by task`, `--by seed` or `--by world`, a closer look instead: printed, and in `by_task.csv` and
+so on.
 With `worlds=w1000,w1001`, one comparison of these sweeps, of which each is a world, in which intervals are for others.
 With `--paper security`, the sweep beside a published table, and by the four criteria of its source.
 """
@@ -21,7 +22,7 @@ from safeguards.composition import NONE
 
 BASELINE = "set rows against this one, as tables call it; default: that of the sweep, mostly none"
 WORLDS = "compare these sweeps together, with commas: one for each world; name=… is then what is written, not read"
-BY = ("question", "task", "seed")
+BY = ("question", "task", "seed", "world")
 PAPERS = ("security", "code", "opswap")
 
 

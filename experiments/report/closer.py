@@ -1,4 +1,4 @@
-"""A closer look than the comparison: tables by question, by task or by seed, in files and in the terminal."""
+"""A closer look than the comparison: tables by question, by task, by seed or by world, in files and in the terminal."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from experiments.records.sweep_file import read_sweep
 from experiments.report.arms import Arm, read_arms
 from experiments.report.parts import Part, part_columns, part_rows
 from experiments.report.places import stem
-from experiments.report.question_tables import LINES, concentration, lines_of, question_tables
+from experiments.report.question_tables import concentration, lines_of, question_tables
 from experiments.report.questions import question_rows
 from experiments.report.safe_rows import of_pools
 from experiments.report.table import Table, as_csv, as_latex, as_markdown, make_table, print_table, terminal
@@ -55,7 +55,7 @@ def look_closer(output: Path, by: By, judge: str | None = None, everything: bool
     print(*left_out, sep="\n", end="\n" * bool(left_out), file=sys.stderr)
     if not arms:
         return False
-    look = by_question(output, arms) if by == "question" else by_part(arms, by)
+    look = by_question(output, arms) if by == "question" else by_part(output, arms, by)
     if pools := of_pools(arms):
         whole, top = (
             [replace(table, caption=f"{table.caption} {pools}".strip()) for table in tables]
@@ -84,12 +84,17 @@ def by_question(output: Path, arms: Sequence[Arm]) -> Look:
         raise SafeguardError(f"{output}: all tasks are benign, so no question tells misalignment; look at --by task")
     fitting = max(1, (terminal().width - OF_QUESTION) // OF_SAFEGUARD)
     top = question_tables(rows, MOST_QUESTIONS, min(MOST_SAFEGUARDS, fitting))
-    return Look(as_csv(LINES, lines_of(rows)), question_tables(rows), top, concentration(rows))
+    return Look(lines_of(rows), question_tables(rows), top, concentration(rows))
 
 
-def by_part(arms: Sequence[Arm], by: Part) -> Look:
-    """The headline measures by task or by seed."""
-    rows, columns = part_rows(arms, by), part_columns(by)
+def by_part(output: Path, arms: Sequence[Arm], by: Part) -> Look:
+    """The headline measures by task, by seed or by world."""
+    worlds = any(arm.world for arm in arms)
+    if by == "world" and not worlds:
+        raise SafeguardError(
+            f"{output}: has one world; run it in several, with model.world=0,1000,1001, or leave --by world away"
+        )
+    rows, columns = part_rows(arms, by), part_columns(by, worlds)
     whole, top = make_table(columns, rows), make_table(columns, rows[:MOST_PARTS])
     if left := len(rows[MOST_PARTS:]):
         top = replace(top, caption=f"{top.caption} Not shown here: {left} more rows.")

@@ -6,6 +6,7 @@ Imports: records.
 __all__ = [
     "corrected",
     "crossed",
+    "designs",
     "detection",
     "estimates",
     "fine_tunes",
@@ -21,6 +22,7 @@ __all__ = [
     "rates",
     "shifts",
     "simulation",
+    "sources",
     "stopping",
     "stopping_simulation",
     "tradeoff",

@@ -118,9 +118,7 @@ def by_part(output: Path, arms: Sequence[Arm], by: Part) -> Look:
     """The headline measures by task, by seed or by world."""
     worlds = any(arm.world for arm in arms)
     if by == "world" and not worlds:
-        raise SafeguardError(
-            f"{output}: has one world; run it in several, with model.world=0,1000,1001, or leave --by world away"
-        )
+        raise SafeguardError(f"{output}: has one world; run more, with model.world=…, or leave --by world away")
     rows, columns = part_rows(arms, by), part_columns(by, worlds)
     whole, top = make_table(columns, rows), make_table(columns, rows[:MOST_PARTS])
     if left := len(rows[MOST_PARTS:]):

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from experiments.report.sources import MINUS_NONE, RATE, SOUGHT, SourceRow
 from experiments.report.table import Column, Table, as_csv, hundredths, make_table, percent
 from experiments.statistics.designs import MOST
-from experiments.statistics.sources import BOTH, DOMAIN, SEED, SOURCES, WORLD
+from experiments.statistics.variances import BOTH, DOMAIN, SEED, SOURCES, WORLD
 from safeguards.composition import NONE
 
 HEADINGS = {DOMAIN: "domain", WORLD: "world", BOTH: "domain × world", SEED: "seed"}
@@ -63,8 +63,8 @@ PARTS: tuple[Column[SourceRow], ...] = (
         lambda row: row.fine_tunes,
         caption="Standard deviations in points between fine-tunes, with 95 % intervals: from one domain (task) to "
         "another, from one world to another, by both together beyond these, and from one seed to another. –: there is "
-        "one only, which cannot be told from the others. Questions and answers: what a finite number of them adds to one "
-        "fine-tune, which is taken out of the other columns. Means count each domain and world alike.",
+        "one only, which cannot be told from the others. Questions and answers: what a finite number of them adds to "
+        "one fine-tune, which is taken out of the other columns. Means count each domain and world alike.",
     ),
 )
 NEEDS: tuple[Column[SourceRow], ...] = (

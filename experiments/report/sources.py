@@ -19,7 +19,7 @@ from experiments.report.labels import named_groups
 from experiments.report.measures import answers
 from experiments.statistics.designs import Design, Found, Variances, finds, least
 from experiments.statistics.estimates import Estimate
-from experiments.statistics.sources import SOURCES, part
+from experiments.statistics.variances import SOURCES, part
 from experiments.terminal.printing import progress
 from safeguards.composition import NONE
 

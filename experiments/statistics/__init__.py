@@ -22,10 +22,10 @@ __all__ = [
     "rates",
     "shifts",
     "simulation",
-    "sources",
     "stopping",
     "stopping_simulation",
     "tradeoff",
     "tradeoff_simulation",
+    "variances",
     "worlds_simulation",
 ]

@@ -1,4 +1,4 @@
-"""What a comparison over so many worlds, domains and seeds can find, by the variances that `sources` has parted."""
+"""What a comparison over so many worlds, domains and seeds can find, by the variances that `variances` has parted."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import stats
 
-from experiments.statistics.sources import BOTH, DOMAIN, SEED, WORLD, Parted
+from experiments.statistics.variances import BOTH, DOMAIN, SEED, WORLD, Parted
 
 LEVEL, POWER = 0.95, 0.8
 # Designs of up to so many worlds, domains and seeds are looked at.

@@ -4,8 +4,8 @@
 
 Each is a draw of its own variance; the noise, of a finite number of questions and answers, has a covariance that is
 known, since fine-tunes are asked the same questions. Variances are those of an analysis of variance (method of moments,
-Henderson's third for cells that are missing): sums of squares equal what they are expected to be. An estimate below 0
-is 0.
+Henderson's third for cells that are missing): sums of squares equal what they are expected to be, from the finest
+source to the coarsest. An estimate below 0 is 0.
 
 Intervals are generalised ones (Weerahandi 1993, JASA 88:899), a parametric bootstrap the other way round: what a sum of
 squares is expected to be is drawn as the sum that was found, divided by a chi-square of its degrees of freedom over
@@ -72,13 +72,26 @@ def part(
     of_noise = np.array([np.trace(squares[name] @ noise) for name in known])
     free = np.array([np.trace(squares[name]) for name in known])
     drawn = sums * free / np.random.default_rng(0).chisquare(free, (DRAWS, len(known)))
-    estimates, chances = (
-        np.sqrt(np.clip(np.linalg.solve(expected, (each - of_noise).T).T, 0.0, largest**2))
-        for each in (sums[None], drawn)
+    (estimates,), chances = (
+        np.sqrt(solve(expected, each - of_noise).clip(0.0, largest**2)) for each in (sums[None], drawn)
     )
-    for name, spread, (low, high) in zip(known, estimates[0], np.quantile(chances, BOUNDS, axis=0).T, strict=True):
+    for name, spread, (low, high) in zip(known, estimates, np.quantile(chances, BOUNDS, axis=0).T, strict=True):
         found[name] = Estimate(float(spread), float(min(low, spread)), float(max(high, spread)), marks[name].shape[1])
     return Parted(mean, found, noise)
+
+
+def solve(expected: np.ndarray, sums: np.ndarray) -> np.ndarray:
+    """(cases, sources): the variances, none below 0, of which sums of squares are expected to be so large.
+
+    Args:
+        expected: (sources, sources): what a variance of 1 adds to each sum; nothing to those of finer sources.
+        sums: (cases, sources), the finest last.
+    """
+    found = np.zeros_like(sums)
+    for place in reversed(range(len(expected))):
+        left = sums[:, place] - found @ expected[place]
+        found[:, place] = np.maximum(left / expected[place, place], 0.0)
+    return found
 
 
 def indicator(labels: Sequence[str]) -> np.ndarray:

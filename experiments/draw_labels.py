@@ -84,9 +84,10 @@ def find_candidates(output: Path, judge: str) -> dict[str, tuple[list[Candidate]
         SafeguardError: if it scored no broad answers, or is no judge but people.
     """
     from experiments.report.labels import label_arms
+    from experiments.report.world_draws import as_one_model
 
     sides: dict[str, tuple[list[Candidate], list[Candidate]]] = defaultdict(lambda: ([], []))
-    entries = read_sweep(output).planned()
+    entries = [entry for entry, _ in as_one_model(read_sweep(output).planned())]  # as rows are
     for entry, label in zip(entries, label_arms(entries), strict=True):
         folder = output / ARMS / entry.folder
         try:

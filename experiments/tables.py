@@ -1,6 +1,7 @@
 """Make the comparison of a finished sweep again, from its records: `python -m experiments.tables name=demo`.
 
-With `--by question`, `--by task` or `--by seed`, a closer look instead: printed, and in `by_question.csv` and the like.
+With `--by question`, `task`, `seed` or `world`, a closer look instead: printed, and in `by_question.csv` and the like.
+With `--by source`, how much domains, worlds and seeds each make it differ, and what a comparison needs for that.
 With `worlds=w1000,w1001`, one comparison of these sweeps, of which each is a world, in which intervals are for others.
 With `--paper security`, the sweep beside a published table, and by the four criteria of its source.
 """
@@ -21,7 +22,8 @@ from safeguards.composition import NONE
 
 BASELINE = "set rows against this one, as tables call it; default: that of the sweep, mostly none"
 WORLDS = "compare these sweeps together, with commas: one for each world; name=… is then what is written, not read"
-BY = ("question", "task", "seed")
+SOURCE = "source"
+BY = ("question", "task", "seed", "world", SOURCE)
 PAPERS = ("security", "code", "opswap")
 
 
@@ -65,7 +67,7 @@ def checked(line: CommandLine, given: argparse.Namespace) -> list[Path]:
     if given.paper and baseline:
         line.error(f"baseline={baseline}: published numbers are set against none; leave it or --paper away")
     worlds = typed_sweeps("worlds", given.settings) if "worlds" in given.settings else []
-    if given.by and worlds:
+    if given.by not in (None, [SOURCE]) and worlds:
         line.error(f"worlds={given.settings['worlds']}: a closer look is of one sweep; name it, or leave --by away")
     if len(worlds) == 1:
         line.error(f"worlds={worlds[0].name}: one world says nothing of others; name more, or name={worlds[0].name}")
@@ -78,7 +80,7 @@ def make(output: Path, given: argparse.Namespace, worlds: Sequence[Path]) -> boo
     if given.by:
         from experiments.report.closer import look_closer
 
-        return look_closer(output, given.by[0], judge, given.all)
+        return look_closer(output, given.by[0], judge, given.all, worlds)
     from experiments.report.report import Wanted
 
     if given.paper:

@@ -2,8 +2,9 @@
 
 Sets published tables beside sweeps that are done: what each safeguard prevents, and how alike any two columns rank
 them, world by world, in the mean over worlds, and with each safeguard left out in turn. A column is a name and one or
-more sweeps, each of which is a world: the organism's with another `model.world`, or another model. Where no judge
-scored answers, choices say it. Prints tables, and writes `validity.md` and three files of CSV to `outputs/<name>/`.
+more sweeps, each of which is a world: the organism's with another `model.world`, or another model; a sweep may also
+have several worlds. Where no judge scored answers, choices say it. Prints tables, and writes `validity.md` and three
+files of CSV to `outputs/<name>/`.
 """
 
 from __future__ import annotations

@@ -21,9 +21,10 @@ def limits(subject: Subject) -> Iterator[str]:
             "The base model is an organism: a million parameters that know one made-up world. It shows that safeguards "
             "act and how to compare them, not how they do on a model that people use."
         )
+    another = "another seed or world" if subject.where else "another seed"
     yield (
-        f"One fine-tune, with seed {subject.entry.seed}: intervals are for other questions; another seed may differ by "
-        "more than they are wide."
+        f"One fine-tune, with seed {subject.entry.seed}{subject.where}: intervals are for other questions; {another} "
+        "may differ by more than they are wide."
     )
     yield from of_judge(subject)
     yield from of_probes(subject)

@@ -142,14 +142,15 @@ def beside(subject: Subject) -> str:
 
 
 def over_the_sweep(subject: Subject) -> Iterator[str]:
-    """What the comparison says of the safeguard, over all tasks and seeds."""
+    """What the comparison says of the safeguard, over all tasks, seeds and worlds."""
     row = subject.row
     if row is None or not subject.protected:
         return
     less, seeds = row.broad_minus_none, ", ".join(map(str, row.seeds))
+    worlds = f"; worlds {', '.join(map(markdown, row.worlds))}" * bool(row.worlds)
     if less.mean is not None:
         yield (
-            f"Over the sweep (tasks {markdown(', '.join(row.tasks))}; seeds {seeds}), broad misaligned under "
+            f"Over the sweep (tasks {markdown(', '.join(row.tasks))}; seeds {seeds}{worlds}), broad misaligned under "
             f"{code(subject.title)} less that under {code(row.baseline)}: {percent(less)} points; {verdict(less)}."
         )
     excess = row.stopping.excess.get(NARROW_LEARNT, NOTHING) if row.stopping else NOTHING
@@ -163,7 +164,7 @@ def over_the_sweep(subject: Subject) -> Iterator[str]:
         if moved.mean is not None:
             yield (
                 f"Choices between two answers: it finds the misaligned one {number(moved, 2)} nats per token likelier "
-                f"than before fine-tuning ({choice.seeds} seeds)."
+                f"than before fine-tuning ({choice.seeds} {'worlds' if row.worlds else 'seeds'})."
             )
 
 

@@ -34,7 +34,7 @@ class Subject:
 
     Args:
         folder: of its arm.
-        entry: in the plan of the sweep.
+        entry: in the plan of the sweep, with its own model where the comparison takes several worlds for one.
         judge: that the sweep goes by.
         trained: what its training left.
         config: the resolved configuration; empty if it is not there.
@@ -75,6 +75,11 @@ class Subject:
         return self.entry.safeguard != NONE
 
     @property
+    def where(self) -> str:
+        """In which world it was fine-tuned, if the comparison has several."""
+        return f" in world {self.arm.world}" if self.arm and self.arm.world else ""
+
+    @property
     def title(self) -> str:
         """What tables call its row, else its safeguard."""
         return self.name or self.entry.safeguard
@@ -84,22 +89,24 @@ def subjects(report: Report) -> Iterator[Subject]:
     """Every adapter of a sweep whose training is recorded, those of the comparison first."""
     sweep = report.sweeps[0]
     judged = by_other_judges(report)
+    plan = {entry.folder: entry for entry in sweep.planned(everything=True)}
     known: dict[tuple[str, Measure], Estimate] = {}
     rows = zip(named_groups(report.arms).items(), report.rows, strict=True)
     for (name, members), row in rows:
         warnings = [line for line in report.warnings if concerns(line, name)]
         for arm in members:
             folder = report.folder(arm)
-            if trained := finished_training(folder, arm.entry):
+            entry = plan[arm.entry.folder]
+            if trained := finished_training(folder, entry):
                 others = {judge: arms[arm.entry.folder] for judge, arms in judged.items() if arm.entry.folder in arms}
                 none, untouched = (find_beside(arm, report.arms, other) for other in (NONE, UNTOUCHED))
                 alike = [each for each in report.choices if (each.safeguard, each.task) == (name, arm.entry.task)]
                 yield Subject(
-                    *(folder, arm.entry, sweep.judge, trained, read_config(folder), arm, none, untouched, others),
+                    *(folder, entry, sweep.judge, trained, read_config(folder), arm, none, untouched, others),
                     *(row, name, warnings, alike, known),
                 )
     compared = {arm.entry.folder for arm in report.arms}
-    for entry in sweep.planned(everything=True):
+    for entry in plan.values():
         folder = report.output / ARMS / entry.folder
         if entry.folder not in compared and (trained := finished_training(folder, entry)):
             yield Subject(folder, entry, sweep.judge, trained, read_config(folder))
@@ -125,8 +132,8 @@ def read_config(folder: Path) -> dict[str, Any]:
 
 
 def find_beside(arm: Arm, arms: Sequence[Arm], safeguard: str) -> Arm | None:
-    """The arm of `none` or `untouched` on the same task with the same seed; not the arm itself."""
-    alike = [other for other in arms if other.entry.safeguard == safeguard and other.entry.seed == arm.entry.seed]
+    """The arm of `none` or `untouched` on the same task with the same seed, in the same world; not the arm itself."""
+    alike = [other for other in arms if other.entry.safeguard == safeguard and other.fine_tune == arm.fine_tune]
     found = counterparts([arm], alike)
     return found[0] if found and found[0] is not arm else None
 

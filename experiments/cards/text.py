@@ -27,7 +27,7 @@ def card(subject: Subject) -> str:
     """The whole text."""
     parts = [
         f"---\n{yaml.safe_dump(front_matter(subject), sort_keys=False, allow_unicode=True)}---",
-        f"# {code(subject.title)} on {code(subject.entry.task)}, seed {subject.entry.seed}",
+        f"# {code(subject.title)} on {code(subject.entry.task)}, seed {subject.entry.seed}{subject.where}",
         *opening(subject),
         "## What was measured",
         *measured(subject),

@@ -37,9 +37,11 @@ def typed_sweeps(key: str, settings: Mapping[str, str]) -> list[Path]:
     """The folders of the sweeps that were typed as `key`, with commas.
 
     Raises:
-        SafeguardError: naming one that is none, or stands there twice.
+        SafeguardError: naming one that is none, or stands there twice, or for brackets around them.
     """
     found: list[Path] = []
+    if (typed := settings[key]).strip().startswith(("[", "(")):
+        raise SafeguardError(f"{key}={typed}: takes names with commas; drop the brackets: {key}={typed.strip(' []()')}")
     for name in settings[key].split(","):
         if not name:
             raise SafeguardError(f"{key}={settings[key]}: has an empty name of a sweep; leave it away")

@@ -14,6 +14,7 @@ from experiments.records.sweep_file import IMPORTED, ArmEntry, by_key
 from experiments.report.arms import Arm
 from experiments.report.labels import named_groups
 from experiments.report.report import Report
+from experiments.report.world_draws import OF_A_WORLD, WORLD
 from safeguards.composition import NONE, registry
 
 # What every arm has of its own, and the columns of differences say anyway.
@@ -22,20 +23,24 @@ OWN = ("seed", "safeguard", "task.name")
 
 def configuration(report: Report) -> dict[str, Any]:
     """As the page shows it."""
-    flat = {arm.entry.folder: flatten(arm.entry) for arm in report.arms}
+    told_apart = OF_A_WORLD if report.wanted.worlds else (WORLD,)
+    flat = {arm.entry.folder: flatten(arm, told_apart) for arm in report.arms}
     shared = in_common(list(flat.values()))
+    worlds = worlds_of(report)
+    said = [["worlds", ", ".join(worlds)]] if worlds else []
     return {
         "command": command(report),
         "version": installed(),
-        "shared": [[key, text(value)] for key, value in shared.items()],
+        "shared": [*said, *([key, text(value)] for key, value in shared.items())],
         "differing": differing(report.arms, flat, shared),
         "judge": judge_settings(report),
     }
 
 
-def flatten(entry: ArmEntry) -> dict[str, Any]:
-    """All settings of an arm by their whole keys."""
-    return by_key(entry.settings)
+def flatten(arm: Arm, told_apart: Sequence[str]) -> dict[str, Any]:
+    """All settings of an arm by their whole keys; of a world among several without those of the model that tell it."""
+    of_a_world = {f"model.{key}" for key in told_apart} if arm.world else set()
+    return {key: value for key, value in by_key(arm.entry.settings).items() if key not in of_a_world}
 
 
 def in_common(settings: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -47,7 +52,7 @@ def in_common(settings: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def differing(arms: Sequence[Arm], flat: Mapping[str, Mapping[str, Any]], shared: Mapping[str, Any]) -> dict[str, Any]:
-    """A table of the settings in which arms differ, with one row for arms that differ in their seeds only."""
+    """A table of the settings in which arms differ, with one row for arms that differ in seeds and worlds only."""
     labels = {arm.entry.folder: name for name, members in named_groups(arms).items() for arm in members}
     keys = list(dict.fromkeys(key for own in flat.values() for key in own if key not in (*shared, *OWN)))
     alike: dict[str, list[Arm]] = {}
@@ -57,7 +62,8 @@ def differing(arms: Sequence[Arm], flat: Mapping[str, Mapping[str, Any]], shared
         alike.setdefault(json.dumps(values), []).append(arm)
     seeds = [", ".join(map(str, dict.fromkeys(arm.entry.seed for arm in members))) for members in alike.values()]
     rows = [[*json.loads(values)[:2], own, *json.loads(values)[2:]] for values, own in zip(alike, seeds, strict=True)]
-    caption = "A row for arms that differ in their seeds only; an empty cell: not read there."
+    only = "seeds and worlds" if any(arm.world for arm in arms) else "seeds"
+    caption = f"A row for arms that differ in their {only} only; an empty cell: not read there."
     headings = ["safeguard", "task", "seeds", *keys]
     return {"title": "Arms, and in what they differ", "caption": caption, "headings": headings, "rows": rows}
 
@@ -88,10 +94,16 @@ def command(report: Report) -> str:
         "task": unique(entry.task for entry in entries),
         "seed": unique(str(entry.seed) for entry in entries),
         "model": unique(str(entry.model["name"]) for entry in entries),
+        **({"model.world": known} if (known := worlds_of(report)) else {}),
         **doses(entries),
     }
     typed = [f"{key}={','.join(values)}" for key, values in words.items()]
     return shlex.join(["python", "-m", "experiments.sweep", *typed])
+
+
+def worlds_of(report: Report) -> list[str]:
+    """Those that are compared; none if there is only one."""
+    return unique(arm.world for arm in report.arms if arm.world)
 
 
 def doses(entries: Sequence[ArmEntry]) -> dict[str, list[str]]:

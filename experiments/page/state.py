@@ -14,6 +14,7 @@ from experiments.records.files import DamagedError
 from experiments.records.sweep_file import PLAN, ArmEntry, read_sweep
 from experiments.records.training_file import RECORD
 from experiments.report.labels import label_arms
+from experiments.report.world_draws import as_one_model
 from safeguards.files import digest
 
 LOG = "training.jsonl"
@@ -68,8 +69,11 @@ def read_state(output: Path) -> SweepState:
         return SweepState(output.name, failures=[str(error)])
     arms = sweep.planned()
     done, running, failures = [], [], []
-    for entry, label in zip(arms, label_arms(arms), strict=True):
+    split = as_one_model(arms)
+    labels = label_arms([entry for entry, _ in split])
+    for (entry, world), label in zip(split, labels, strict=True):
         folder, name = output / ARMS / entry.folder, f"{label} {entry.task} seed {entry.seed}"
+        name += f" world {world}" * bool(world)
         try:
             if read_result(folder) is not None and scores_file(folder, sweep.judge).is_file():
                 done.append(folder)

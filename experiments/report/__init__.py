@@ -20,5 +20,6 @@ __all__ = [
     "stopping",
     "table",
     "validity",
+    "world_draws",
     "write",
 ]

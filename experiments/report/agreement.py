@@ -20,6 +20,7 @@ from experiments.records.table import read_table
 from experiments.report.class_agreement import ClassAgreement, agree_by_class
 from experiments.report.labels import label_arms
 from experiments.report.table import Column
+from experiments.report.world_draws import as_one_model
 from experiments.statistics.ranks import spearman
 
 # Whose word counts as right where two judges differ: that of people, of who knows the truth, of the sweep's judge; of
@@ -64,7 +65,7 @@ def compare_judges(output: Path, everything: bool = False, warn: Callable[[str],
         warn: called with a line for each arm that is left out because its records are damaged.
     """
     sweep = read_sweep(output)
-    entries = sweep.planned(everything)
+    entries = [entry for entry, _ in as_one_model(sweep.planned(everything))]
     arms: list[dict[str, pd.DataFrame]] = []
     corrects: dict[str, str] = {}
     trust: dict[str, int] = defaultdict(int, {sweep.judge: TRUSTED.index("the sweep's")})

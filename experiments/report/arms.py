@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
@@ -17,6 +17,7 @@ from experiments.records.preferences import Preference, read_preferences
 from experiments.records.sweep_file import ArmEntry, read_sweep
 from experiments.records.table import read_table
 from experiments.report.correction import with_labels
+from experiments.report.world_draws import as_one_model, said
 from experiments.terminal.printing import progress
 
 
@@ -32,7 +33,7 @@ class Arm:
     """An arm that is done: its entry in the plan, its result, its scored answers and what it finds of choices.
 
     `looks` are those on its way, in order; none if the judge has not scored all of them. `world` is which it is of
-    several in one comparison, and otherwise empty.
+    several in one comparison, of one sweep or of several, and otherwise empty.
     """
 
     entry: ArmEntry
@@ -66,7 +67,7 @@ class Arm:
 def read_arms(
     output: Path, judge: str | None = None, everything: bool = False, warn: Callable[[str], object] = print
 ) -> list[Arm]:
-    """All planned arms that are done and scored by a judge.
+    """All planned arms that are done and scored by a judge; those of several worlds as draws of one model.
 
     Args:
         output: of the sweep.
@@ -83,7 +84,30 @@ def read_arms(
                 arms.append(arm)
         except DamagedError as error:
             warn(f"left out: {error}")
-    return arms
+    return in_worlds(arms)
+
+
+def in_worlds(arms: Sequence[Arm]) -> list[Arm]:
+    """The arms of a sweep, each of which says its world where its model was run in several."""
+    split = as_one_model([arm.entry for arm in arms])
+    places = {world: place for place, world in enumerate(dict.fromkeys(world for _, world in split if world))}
+    return [
+        in_world(arm, entry, world, places[world]) if world else arm
+        for arm, (entry, world) in zip(arms, split, strict=True)
+    ]
+
+
+def in_world(arm: Arm, entry: ArmEntry, world: str, place: int) -> Arm:
+    """An arm whose answers say the world, and whose settings do not.
+
+    Args:
+        arm: as its records have it.
+        entry: the same in the plan, on the model of the first world.
+        world: what it is called.
+        place: of it among the worlds.
+    """
+    looks = [look._replace(table=said(look.table, place)) for look in arm.looks]
+    return replace(arm, entry=entry, table=said(arm.table, place), looks=looks, world=world)
 
 
 def read_arm(folder: Path, entry: ArmEntry, judge: str) -> Arm | None:

@@ -35,9 +35,10 @@ def introduction(rows: Rows) -> str:
     where = (
         f"; worlds {', '.join(worlds)}, of which each is a draw and the seeds in it count together" if worlds else ""
     )
+    draws = "seeds" if not worlds else "worlds" if all(row.worlds for row in rows) else "worlds (seeds, of one world)"
     return (
         f"Tasks {', '.join(tasks)}; seeds {', '.join(map(str, seeds))}{where}. Means with 95 % intervals for other "
-        f"questions and {'worlds' if worlds else 'seeds'}, from a mixed logistic model.{alone} Primary outcome: "
+        f"questions and {draws}, from a mixed logistic model.{alone} Primary outcome: "
         f"{primary(rows)}; all others are secondary."
     )
 

@@ -13,7 +13,7 @@ from experiments.report.domains import InDomain
 from experiments.report.measures import MUCH_INCOHERENT, NEGLIGIBLE
 from experiments.report.row import ComparisonRow
 from experiments.report.table import hundredths
-from experiments.report.unequal import different_tasks, unequal_seeds
+from experiments.report.unequal import different_tasks, unequal_seeds, unequal_worlds
 from experiments.statistics.estimates import Estimate
 
 # Rates that differ by less than `NEGLIGIBLE` are ranked all the same if one is this many times the other.
@@ -37,6 +37,7 @@ def cautions(rows: Sequence[ComparisonRow]) -> list[str]:
         *safe_by_incoherence(scored),
         *ranked_differently(scored),
         *unequal_seeds(rows),
+        *unequal_worlds(rows),
         *different_tasks(rows),
         *no_baseline(scored),
     ]

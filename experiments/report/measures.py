@@ -84,11 +84,11 @@ def mean_nll(arms: Sequence[Arm], rows: Literal["task", "safe"]) -> Estimate:
         return NOTHING
     shared = sorted(set.intersection(*(set(values) for values in by_task.values())))
     rows_of = {each: [nll for values in by_task.values() for nll in values[each]] for each in shared}
-    if not any(world for world, _ in shared):
-        return mean_over_seeds(list(rows_of.values()))
     worlds: dict[str, list[float]] = defaultdict(list)  # each has rows of its own
     for (world, _), nlls in rows_of.items():
         worlds[world] += nlls
+    if len(worlds) == 1:
+        return mean_over_seeds(list(rows_of.values()))
     return mean_over_seeds([[float(np.mean(nlls))] for nlls in worlds.values()])
 
 

@@ -1,4 +1,4 @@
-"""Arms of several sweeps, of which each is a world, as those of one comparison.
+"""Arms of several sweeps, of which each is a world, as those of one comparison; `world_draws` has those of one sweep.
 
 A world is then what a seed is elsewhere, a draw among others: fine-tunes and questions of one world count together,
 differences are paired by world, and intervals are for other worlds.
@@ -8,18 +8,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from experiments.records.sweep_file import ArmEntry, read_sweep
-from experiments.report.arms import Arm, read_arms
+from experiments.report.arms import Arm, in_world, read_arms
+from experiments.report.world_draws import OF_A_WORLD
 from safeguards.errors import SafeguardError
-
-# What of a model makes it another world: its name, where its weights are, and the seed by which its entries are dealt.
-OF_A_WORLD = ("name", "path", "world")
 
 
 def read_over_worlds(
@@ -42,6 +37,7 @@ def read_over_worlds(
         if not arms:
             by = f" and scored by {judge}" if judge else ""
             raise SafeguardError(f"{output}: has no arm that is done{by}; run it first, or leave it away")
+        refuse_several(output, arms)
         models[output.name] = the_model(output, [arm.entry for arm in arms])
         refuse_unlike(outputs[: place + 1], models, judge)
         found += [of_world(arm, output.name, place, models) for arm in arms]
@@ -60,6 +56,19 @@ def the_model(output: Path, entries: Sequence[ArmEntry]) -> dict[str, Any]:
         raise SafeguardError(f"{output}: has several models ({several}); run each under its own name=…")
     (model,) = models.values()
     return model
+
+
+def refuse_several(output: Path, arms: Sequence[Arm]) -> None:
+    """Refuse a sweep that has several worlds by itself.
+
+    Raises:
+        SafeguardError: naming them.
+    """
+    if worlds := ", ".join(dict.fromkeys(arm.world for arm in arms if arm.world)):
+        raise SafeguardError(
+            f"{output}: has several worlds by itself ({worlds}); compare it by name={output.name}, without worlds=…, "
+            "and run the others under that name"
+        )
 
 
 def refuse_unlike(outputs: Sequence[Path], models: dict[str, dict[str, Any]], judge: str | None) -> None:
@@ -87,17 +96,10 @@ def refuse_unlike(outputs: Sequence[Path], models: dict[str, dict[str, Any]], ju
 
 
 def of_world(arm: Arm, world: str, place: int, models: dict[str, dict[str, Any]]) -> Arm:
-    """An arm whose answers say the world, and whose settings do not."""
+    """An arm of one sweep of several, on the model of the first."""
     own, common = arm.entry.model, next(iter(models.values()))
     settings = {key: replaced(value, own.get("path"), common.get("path")) for key, value in arm.entry.settings.items()}
-    entry = ArmEntry(f"{world}/{arm.entry.folder}", {**settings, "model": common})
-    looks = [look._replace(table=said(look.table, place)) for look in arm.looks]
-    return replace(arm, entry=entry, table=said(arm.table, place), looks=looks, world=world)
-
-
-def said(table: pd.DataFrame, place: int) -> pd.DataFrame:
-    """The table with its world."""
-    return table.assign(world=place)
+    return in_world(arm, ArmEntry(f"{world}/{arm.entry.folder}", {**settings, "model": common}), world, place)
 
 
 def replaced(value: Any, old: str | None, new: str | None) -> Any:

@@ -1,4 +1,4 @@
-"""A closer look: the headline measures of each safeguard after each task, or with each seed."""
+"""A closer look: the headline measures of each safeguard after each task, with each seed, or in each world."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from experiments.report.table import Column
 from experiments.statistics.estimates import Estimate
 from experiments.terminal.printing import progress
 
-Part = Literal["task", "seed"]
+Part = Literal["task", "seed", "world"]
 HEADLINES = {
     BROAD_MISALIGNED: "broad misaligned %",
     NARROW_LEARNT: "narrow learnt %",
@@ -25,11 +25,11 @@ HEADLINES = {
 
 @dataclass(frozen=True)
 class PartRow:
-    """One safeguard after one task, over its seeds, or with one seed, over its tasks.
+    """One safeguard after one task, with one seed or in one world, over all that it has of the other two.
 
     Args:
         safeguard: as the comparison calls it, with the model if there are several.
-        part: the task or the seed.
+        part: the task, the seed or the world.
         arms: how many there are of it.
         rates: of `HEADLINES`.
         answers: to the broad questions; to those of the task where there are no broad ones.
@@ -43,12 +43,12 @@ class PartRow:
 
 
 def part_rows(arms: Sequence[Arm], by: Part) -> list[PartRow]:
-    """The rows of a table by task or by seed, in the order of the comparison."""
-    parts = {
-        (name, str(part)): [arm for arm in members if getattr(arm.entry, by) == part]
-        for name, members in named_groups(arms).items()
-        for part in dict.fromkeys(getattr(arm.entry, by) for arm in members)
-    }
+    """The rows of a table by task, by seed or by world, in the order of the comparison."""
+    parts: dict[tuple[str, str], list[Arm]] = {}
+    for name, members in named_groups(arms).items():
+        for arm in members:
+            part = arm.world if by == "world" else str(getattr(arm.entry, by))
+            parts.setdefault((name, part), []).append(arm)
     rows = []
     for (name, part), members in progress(list(parts.items()), f"by {by}"):
         rates = {measure: estimate(members, measure) for measure in HEADLINES}
@@ -57,11 +57,15 @@ def part_rows(arms: Sequence[Arm], by: Part) -> list[PartRow]:
     return rows
 
 
-def part_columns(by: Part) -> tuple[Column[PartRow], ...]:
-    """The table of these rows."""
-    other = "seed" if by == "task" else "task"
-    alone = " One fine-tune says nothing of others." if by == "seed" else ""
-    caption = f"Rates over all {other}s, with 95 % intervals as in the comparison.{alone}"
+def part_columns(by: Part, worlds: bool = False) -> tuple[Column[PartRow], ...]:
+    """The table of these rows; `worlds` says whether there are several."""
+    others = [part for part in ("task", "seed", *(["world"] * worlds)) if part != by]
+    over = " and ".join(f"{each}s" for each in others)
+    alone = {
+        "world": " One world says nothing of others.",
+        "seed": " One fine-tune says nothing of others." * (not worlds),
+    }
+    caption = f"Rates over all {over}, with 95 % intervals as in the comparison.{alone.get(by, '')}"
 
     def rate(measure: Measure) -> Column[PartRow]:
         return Column(measure.key, HEADLINES[measure], lambda row: row.rates[measure])

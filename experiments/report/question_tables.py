@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from experiments.records.names import NARROW, UNTOUCHED
 from experiments.report.questions import Answered, QuestionRow
-from experiments.report.table import Column, Table, make_table
+from experiments.report.table import Column, Table, as_csv, make_table
 from experiments.statistics.estimates import NOTHING, Estimate
 
 # Characters of a question that people see.
@@ -27,6 +27,7 @@ class Line(NamedTuple):
 
 LINES: tuple[Column[Line], ...] = (
     Column("group", "group", lambda line: line.row.group),
+    Column("world", "world", lambda line: line.row.world),
     Column("set", "set", lambda line: line.row.set),
     Column("question", "question", lambda line: line.row.question),
     Column("text", "text", lambda line: line.row.text),
@@ -45,9 +46,11 @@ LINES: tuple[Column[Line], ...] = (
 )
 
 
-def lines_of(rows: Sequence[QuestionRow]) -> list[Line]:
-    """A line for every question and safeguard."""
-    return [Line(row, *held) for row in rows for held in row.by_safeguard.items()]
+def lines_of(rows: Sequence[QuestionRow]) -> str:
+    """As CSV, a line for every question and safeguard; it says the world where there are several."""
+    lines = [Line(row, *held) for row in rows for held in row.by_safeguard.items()]
+    several = any(row.world for row in rows)
+    return as_csv([column for column in LINES if several or column.key != "world"], lines)
 
 
 def concentration(rows: Sequence[QuestionRow]) -> str:
@@ -72,6 +75,7 @@ def question_columns(safeguards: Sequence[str], outcome: str) -> tuple[Column[Qu
 
     head: tuple[Column[QuestionRow], ...] = (
         Column("text", "question", lambda row: row.text, lambda row: cut(row.text)),
+        Column("world", "world", lambda row: row.world),
         Column(
             "set",
             "set",

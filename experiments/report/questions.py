@@ -20,8 +20,8 @@ from experiments.statistics.estimates import NOTHING, Estimate
 from experiments.statistics.question import question_rate
 from experiments.terminal.printing import progress
 
-# Set and cluster: a question with all its variants.
-Key = tuple[str, str]
+# World, if there are several, set and cluster: a question with all its variants.
+Key = tuple[str, str, str]
 # By the name of a row of the comparison, for each of its arms that was asked: how often each of `OUTCOMES`.
 Counts = Mapping[str, list[np.ndarray]]
 MISALIGNED, UNSCORED = OUTCOMES.index("misaligned"), OUTCOMES.index("unscored")
@@ -52,6 +52,7 @@ class QuestionRow:
 
     Args:
         group: "broad", or the set of probes.
+        world: in which it was asked, where there are several: each has questions of its own.
         set: of probes.
         question: what its variants have in common.
         text: the first line of it.
@@ -63,6 +64,7 @@ class QuestionRow:
     """
 
     group: str
+    world: str
     set: str
     question: str
     text: str
@@ -89,7 +91,8 @@ def question_rows(output: Path, arms: Sequence[Arm]) -> list[QuestionRow]:
     counted = count(trained)
     groups: dict[str, dict[Key, Counts]] = {"broad": {}, NARROW: {}}
     for key, counts in counted.items():
-        groups.setdefault(GROUPS.get(key[0], key[0]), {})[key] = counts
+        _, name, _ = key
+        groups.setdefault(GROUPS.get(name, name), {})[key] = counts
     texts, variants = read_texts(output, trained), count_variants(trained)
     return [row for group, own in groups.items() for row in rank(group, own, texts, variants)]
 
@@ -148,7 +151,7 @@ def count(arms: Sequence[Arm]) -> dict[Key, dict[str, list[np.ndarray]]]:
             own: dict[Key, np.ndarray] = defaultdict(lambda: np.zeros(len(OUTCOMES), int))
             sizes = arm.table.groupby(["set", "cluster", "outcome"], observed=True).size().reset_index(name="times")
             for row in sizes.itertuples(index=False):
-                own[str(row.set), str(row.cluster)][OUTCOMES.index(row.outcome)] = row.times
+                own[arm.world, str(row.set), str(row.cluster)][OUTCOMES.index(row.outcome)] = row.times
             for key, outcomes in own.items():
                 found[key][name].append(outcomes)
     return found
@@ -159,7 +162,7 @@ def count_variants(arms: Sequence[Arm]) -> dict[Key, int]:
     ways: dict[Key, set[str]] = defaultdict(set)
     for arm in arms:
         for row in arm.table[["set", "cluster", "question"]].drop_duplicates().itertuples(index=False):
-            ways[str(row.set), str(row.cluster)].add(str(row.question))
+            ways[arm.world, str(row.set), str(row.cluster)].add(str(row.question))
     return {key: len(names) for key, names in ways.items()}
 
 
@@ -171,10 +174,10 @@ def read_texts(output: Path, arms: Sequence[Arm]) -> dict[Key, str]:
     found: dict[Key, str] = {}
     for arm in arms:
         asked = arm.table[["set", "cluster"]].drop_duplicates().astype(str).itertuples(index=False, name=None)
-        if found.keys() >= set(asked):
+        if found.keys() >= {(arm.world, *each) for each in asked}:
             continue
         for answer in read_answers(output / ARMS / arm.entry.folder):
-            key = answer.set, answer.cluster
+            key = arm.world, answer.set, answer.cluster
             if key not in found or answer.question == answer.cluster:
                 said = [message["content"] for message in answer.messages if message["role"] == "user"]
                 lines = "\n".join(said[-1:]).strip().splitlines()

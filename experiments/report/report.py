@@ -44,7 +44,8 @@ class Wanted:
         judge: that tables go by; by default, the one that the sweep goes by.
         everything: also arms that only earlier commands of this name asked for.
         baseline: that rows are set against; by default, that of the sweep.
-        worlds: the folders of sweeps of which each is a world, instead of the one in the folder that is written to.
+        worlds: the folders of sweeps of which each is a world, instead of the one in the folder that is written to. A
+            sweep with several worlds of its own needs none of this.
     """
 
     judge: str | None = None
@@ -61,7 +62,7 @@ class Report:
         output: the folder that it belongs to.
         wanted: what was asked for.
         sweeps: the plans of the sweep, or of the sweeps of all worlds.
-        arms, rows: what is compared, and the comparison.
+        arms, rows: what is compared, and the comparison; worlds are draws of one model, of one sweep or several.
         families: safeguards over their doses.
         choices, genres, questions: rows of tables of their own; none where there is nothing to say.
         agreement: of each two judges.
@@ -123,7 +124,7 @@ class Report:
 
 
 def make_report(output: Path, wanted: Wanted | None = None) -> Report | None:
-    """The comparison of the sweep in `output`, or of several worlds; None if no arm is done.
+    """The comparison of the sweep in `output`, or of several, each of a world; None if no arm is done.
 
     Raises:
         SafeguardError: if there is no sweep, no such baseline, or worlds that cannot be set beside each other.
@@ -140,7 +141,7 @@ def make_report(output: Path, wanted: Wanted | None = None) -> Report | None:
     if not arms:
         print(*left_out, sep="\n", end="\n" * bool(left_out), file=sys.stderr)
         return None
-    # Worlds lie apart, and their questions are not the same: there are none to set beside each other, nor other judges.
+    # Sweeps lie apart, each with tables by question and of judges of its own.
     agreement = [] if wanted.worlds else compare_judges(output, wanted.everything, left_out.setdefault)
     rows, instead = compare_or_say(arms, wanted.baseline, sweeps[0])
     judge = wanted.judge or sweeps[0].judge

@@ -53,6 +53,26 @@ def _without_none(rows: Sequence[ComparisonRow]) -> list[str]:
     return found
 
 
+def unequal_worlds(rows: Sequence[ComparisonRow]) -> list[str]:
+    """Arms that were run in other worlds than the baseline, and by how many of them their difference to it goes."""
+    alike: dict[tuple[tuple[str, ...], tuple[str, ...]], list[str]] = defaultdict(list)
+    baseline = baseline_of(rows)
+    for row in rows:
+        gauges = [other.worlds for other in rows if other.model == row.model and is_called(other, baseline)]
+        none = tuple(dict.fromkeys(world for worlds in gauges for world in worlds))
+        if none and {*row.worlds} != {*none}:
+            alike[tuple(row.worlds), none].append(named(row, rows))
+    found = []
+    for (own, none), names in alike.items():
+        both = [world for world in own if world in none]
+        used = f"go by {_worlds(both)} only" if both else "are not given, since they share no world"
+        found.append(
+            f"{', '.join(names)}: in {_worlds(own)}, {baseline} in {_worlds(none)}: differences to {baseline} {used}; "
+            "rates go by each arm's own worlds"
+        )
+    return found
+
+
 def different_tasks(rows: Sequence[ComparisonRow]) -> list[str]:
     """Arms that were not fine-tuned on every task, of either kind, that others of their model were."""
     lacking: dict[str, list[str]] = defaultdict(list)
@@ -86,6 +106,15 @@ def _trained(
         if tasks_of(row) and not row.untouched:
             models[row.model].append(row)
     return list(models.values())
+
+
+def is_called(row: ComparisonRow, baseline: str) -> bool:
+    """Whether a row is the baseline, or a dose of it."""
+    return baseline in (row.safeguard, row.safeguard.split()[0])
+
+
+def _worlds(worlds: Sequence[str]) -> str:
+    return f"world{'s' * (len(worlds) > 1)} {', '.join(worlds)}"
 
 
 def _seeds(seeds: Sequence[int]) -> str:

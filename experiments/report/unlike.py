@@ -25,8 +25,11 @@ def unlike(arms: Sequence[Arm], baseline: str, judge: str, folder: Callable[[Arm
         folder: where the records of an arm are.
     """
     none = find_baselines(arms, baseline).arms
-    asked = [] if any(arm.world for arm in arms) else other_questions(arms, none)  # each world has its own
-    return [*judged_unlike(arms, judge, folder), *without_counterpart(arms, none, baseline), *asked]
+    return [
+        *judged_unlike(arms, judge, folder),
+        *without_counterpart(arms, none, baseline),
+        *other_questions(arms, none),
+    ]
 
 
 def judged_unlike(arms: Sequence[Arm], judge: str, folder: Callable[[Arm], Path]) -> list[str]:
@@ -66,10 +69,11 @@ def without_counterpart(arms: Sequence[Arm], none: Sequence[Arm], baseline: str)
 
 def other_questions(arms: Sequence[Arm], none: Sequence[Arm]) -> list[str]:
     """Rows whose broad rates are of other questions than those of the baseline."""
-    usual = broad_questions(none)
     found = []
     for name, members in named_groups(arms).items():
-        own = broad_questions(members)
+        alike = [arm for arm in none if arm.entry.model == members[0].entry.model]
+        worlds = {arm.world for arm in members} & {arm.world for arm in alike}  # each has questions of its own
+        own, usual = (broad_questions([arm for arm in side if arm.world in worlds]) for side in (members, alike))
         if usual and own and own != usual:
             shared = f"{len(own & usual)} of the {len(usual)} broad questions of {none[0].entry.safeguard}"
             others = f" and {len(own - usual)} others" * bool(own - usual)
@@ -77,11 +81,16 @@ def other_questions(arms: Sequence[Arm], none: Sequence[Arm]) -> list[str]:
     return found
 
 
-def broad_questions(arms: Sequence[Arm]) -> set[tuple[str, str]]:
-    """Sets and clusters of the broad questions that arms on EM-inducing tasks were asked."""
-    tables = [arm.answers[name] for arm in arms if not arm.benign for name in BROAD if name in arm.answers]
-    pairs = [table[["set", "cluster"]].drop_duplicates().astype(str) for table in tables]
-    return {(name, cluster) for each in pairs for name, cluster in each.itertuples(index=False, name=None)}
+def broad_questions(arms: Sequence[Arm]) -> set[tuple[str, str, str]]:
+    """Worlds, sets and clusters of the broad questions that arms on EM-inducing tasks were asked."""
+    return {
+        (arm.world, name, str(cluster))
+        for arm in arms
+        if not arm.benign
+        for name in BROAD
+        if name in arm.answers
+        for cluster in arm.answers[name]["cluster"].unique()
+    }
 
 
 def _differ(settings: Sequence[dict[str, object]], key: str) -> bool:

@@ -17,7 +17,7 @@ from experiments.report.validity_columns import (
     lines,
     make_rows,
 )
-from experiments.report.worlds import published_sides, read_world, sides_of
+from experiments.report.worlds import published_sides, read_worlds, sides_of
 from experiments.terminal.escaping import markdown, plain
 from safeguards.errors import SafeguardError
 
@@ -44,7 +44,8 @@ def write_validity(
         raise SafeguardError(f"{taken[0]}=…: is what a published table is called; name the column otherwise")
     left_out: dict[str, None] = {}  # each is reported once
     worlds = {
-        name: [read_world(sweep, judge, left_out, everything) for sweep in sweeps] for name, sweeps in columns.items()
+        name: [world for sweep in sweeps for world in read_worlds(sweep, judge, left_out, everything)]
+        for name, sweeps in columns.items()
     }
     sides = published + [side for name, found in worlds.items() for side in sides_of(name, found)]
     rows, found = make_rows(sides), orders(sides)

@@ -1,6 +1,7 @@
-"""What safeguards prevent, as published and in several sweeps of which each is a world, side by side.
+"""What safeguards prevent, as published and in several worlds, side by side.
 
-A world is a model by itself, or the built-in one with its entries dealt anew; it has a sweep of its own.
+A world is a model by itself, which has a sweep of its own, or the built-in one with its entries dealt anew, of which a
+sweep may have several.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from experiments.report.measures import share
 from experiments.report.over_worlds import the_model
 from experiments.report.published import WITHOUT, published_tables
 from experiments.report.stopping import beside_curve
+from experiments.report.world_draws import WORLD
 from experiments.terminal.printing import progress
 from safeguards.composition import NONE
 from safeguards.errors import SafeguardError
@@ -38,7 +40,8 @@ class Side:
     Args:
         name: of the column.
         what: `PREVENTED`, `EXCESS` or `NATS`.
-        worlds: by the name of the sweep, what is known of each safeguard; of a published table, one.
+        worlds: by the name of the sweep (and world, of several), what is known of each safeguard; of a published table,
+            one.
         about: in words, for the caption.
         published: whether others measured it.
         idle: safeguards under which nothing is learnt in some world.
@@ -64,10 +67,10 @@ class Side:
 
 @dataclass(frozen=True)
 class World:
-    """What a sweep says.
+    """What a sweep says, or one world of it.
 
     Args:
-        sweep: its name.
+        sweep: its name, with the world where it has several.
         by: the judge, or that choices say it.
         asked: the sets and files of broad questions, or of choices.
         model: settings of the model, as text.
@@ -129,8 +132,8 @@ def sides_of(name: str, worlds: Sequence[World]) -> list[Side]:
     return found
 
 
-def read_world(output: Path, judge: str | None, left_out: dict[str, None], everything: bool = False) -> World:
-    """What the records of a sweep say.
+def read_worlds(output: Path, judge: str | None, left_out: dict[str, None], everything: bool = False) -> list[World]:
+    """What the records of a sweep say, world by world.
 
     Args:
         output: of the sweep.
@@ -143,6 +146,12 @@ def read_world(output: Path, judge: str | None, left_out: dict[str, None], every
     """
     judge = judge or read_sweep(output).judge
     every = read_arms(output, judge, everything, left_out.setdefault)
+    worlds = list(dict.fromkeys(arm.world for arm in every)) or [""]
+    return [world_of(output, judge, [arm for arm in every if arm.world == world], world) for world in worlds]
+
+
+def world_of(output: Path, judge: str, every: Sequence[Arm], world: str) -> World:
+    """What the arms of one world say; `world` is empty where the sweep has no other."""
     arms = [arm for arm in every if not arm.benign]
     if every and not arms:
         tasks = ", ".join(dict.fromkeys(arm.entry.task for arm in every))
@@ -156,20 +165,22 @@ def read_world(output: Path, judge: str | None, left_out: dict[str, None], every
             f"{output}: has no {NONE} that is done and scored by {judge}, and all else is set against it; run "
             f"experiments.sweep with name={output.name}, or experiments.rescore"
         )
-    model = json.dumps(the_model(output, [arm.entry for arm in arms]), sort_keys=True)
+    own = the_model(output, [arm.entry for arm in arms])
+    model = json.dumps(own if not world else {**own, WORLD: int(world)}, sort_keys=True)
+    name = f"{output.name} {world}".strip()
     tasks = ", ".join(dict.fromkeys(arm.entry.task for arm in arms))
     through = share(baselines.arms, BROAD_MISALIGNED)
     if through is not None:
         found, idle = judged(arms, baselines)
         about = f"{100 * through:.1f} % with {NONE}, {tasks}"
-        return World(output.name, f"judge {judge}", asked(arms, "path"), model, about, found, idle)
+        return World(name, f"judge {judge}", asked(arms, "path"), model, about, found, idle)
     if not any(arm.preferences for arm in baselines.arms):
         raise SafeguardError(
             f"{output}: {judge} scored no broad answer of {NONE}, and it has no choices; let experiments.rescore "
             "score them, or run it with probes.choices=…"
         )
     alike = "at equal capability" if all(arm.result.anchor for arm in baselines.arms) else "not at equal capability"
-    return World(output.name, f"choices, {alike}", asked(arms, "choices"), model, tasks, {NATS: by_choices(arms)})
+    return World(name, f"choices, {alike}", asked(arms, "choices"), model, tasks, {NATS: by_choices(arms)})
 
 
 def asked(arms: Sequence[Arm], file: str) -> str:

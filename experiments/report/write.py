@@ -10,7 +10,7 @@ from experiments.report.choice_columns import ALL
 from experiments.report.columns import BROAD, DETAILS, MAIN, SIDE_EFFECTS, benign_tasks
 from experiments.report.domain_columns import by_task
 from experiments.report.margins_table import KEPT, VERDICTS
-from experiments.report.question_tables import LINES, concentration, lines_of
+from experiments.report.question_tables import concentration, lines_of
 from experiments.report.report import Report
 from experiments.report.table import Table, as_csv, as_latex, as_markdown, print_table
 from experiments.terminal.escaping import markdown, plain
@@ -34,7 +34,7 @@ def write_files(report: Report) -> None:
     columns = (*MAIN, *BROAD, *SIDE_EFFECTS, *benign_tasks(rows), *DETAILS, *KEPT, *VERDICTS, *by_task(rows))
     write_text(report.path(COMPARISON, "csv"), as_csv(columns, rows))
     if report.questions:
-        write_text(report.path(QUESTIONS, "csv"), as_csv(LINES, lines_of(report.questions)))
+        write_text(report.path(QUESTIONS, "csv"), lines_of(report.questions))
 
 
 def in_markdown(tables: Sequence[Table], warnings: Sequence[str]) -> list[str]:

@@ -6,6 +6,7 @@ Imports: records.
 __all__ = [
     "corrected",
     "crossed",
+    "designs",
     "detection",
     "estimates",
     "fine_tunes",
@@ -25,5 +26,6 @@ __all__ = [
     "stopping_simulation",
     "tradeoff",
     "tradeoff_simulation",
+    "variances",
     "worlds_simulation",
 ]

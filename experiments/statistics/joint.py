@@ -17,6 +17,7 @@ from scipy import stats
 
 from experiments.statistics.crossed import standard_error
 from experiments.statistics.mixed import Posterior
+from experiments.statistics.rates import draws as draws_of
 from experiments.statistics.rates import posterior, tasks_alike, weights
 
 Key = TypeVar("Key", bound=Hashable)
@@ -36,14 +37,14 @@ def draw_rates(asked: Mapping[Key, tuple[pd.DataFrame, str]], draws: int = DRAWS
 
 
 def deviations(table: pd.DataFrame, outcome: str) -> pd.DataFrame:
-    """(seeds, questions): what each cell adds to the deviation of the rate.
+    """(seeds or worlds, questions): what each cell adds to the deviation of the rate.
 
     Every probe set has a rate of its own, and so has every task where tasks count alike.
     """
     hits = (table["outcome"] == outcome).astype(float)
     part = table["task" if tasks_alike(table) else "set"].astype(str)
     left = (hits - hits.groupby(part).transform("mean")) * weights(table)
-    cells: pd.DataFrame = left.groupby([table["seed"], table["cluster"].astype(str)]).sum().unstack().fillna(0.0)
+    cells: pd.DataFrame = left.groupby([draws_of(table), table["cluster"].astype(str)]).sum().unstack().fillna(0.0)
     return cells
 
 

@@ -17,6 +17,7 @@ from experiments.records.human_labels import is_labels
 from experiments.records.sweep_file import ArmEntry, SweepFile, read_sweep
 from experiments.records.training_file import ADAPTER
 from experiments.report.arms import Arm, read_arm
+from experiments.report.world_draws import as_one_model
 from experiments.terminal.escaping import hidden, plain
 from experiments.terminal.printing import progress
 from experiments.tracking.content import ARM, Content, Run, curve_numbers
@@ -75,7 +76,10 @@ def begun(tracking: Tracking, output: Path, folder: Path) -> tuple[Tracking, Run
         return None
     sweep = read_sweep(output)
     entry = entry_of(sweep, folder)
-    name = f"{label_of(entry)} {entry.task} seed {entry.seed}"
+    worlds = {one.folder: world for one, world in as_one_model(sweep.planned(everything=True)) if world}
+    name = f"{label_of(entry)} {entry.task} seed {entry.seed}" + f" world {worlds.get(folder.name)}" * (
+        folder.name in worlds
+    )
     settings = settings_of(sweep, entry, output)
     return tracking, Run(tracking.run_id(folder.name), name, ARM, output, folder.name, settings)
 

@@ -16,6 +16,7 @@ from experiments.records.measures import BROAD_MISALIGNED, MEASURES, NARROW_LEAR
 from experiments.records.outcomes import OUTCOMES
 from experiments.records.sweep_file import SweepFile, read_sweep
 from experiments.report.arms import read_arm
+from experiments.report.world_draws import as_one_model
 from experiments.tracking.arm import SAMPLES, TRACE, curve_ends, numbers_of
 from experiments.tracking.content import ARM, COMPARISON, STEP, TRAIN
 from experiments.tracking.record import Tracking
@@ -209,7 +210,9 @@ def story(sweep: SweepFile, logged: Logged) -> list[str]:
     safeguards = ", ".join(dict.fromkeys(arm.safeguard for arm in arms))
     tasks, seeds = ", ".join(dict.fromkeys(arm.task for arm in arms)), sorted({arm.seed for arm in arms})
     models = ", ".join(dict.fromkeys(arm.model["name"] for arm in arms))
-    compared = f"Safeguards {safeguards} on {models}; tasks {tasks}; seeds {', '.join(map(str, seeds))}."
+    worlds = ", ".join(dict.fromkeys(world for _, world in as_one_model(arms) if world))
+    where = f"; worlds {worlds}" * bool(worlds)
+    compared = f"Safeguards {safeguards} on {models}; tasks {tasks}{where}; seeds {', '.join(map(str, seeds))}."
     judged = f"Scored by {sweep.judge}. Primary outcome: {sweep.claims.primary}; all others are secondary."
     read = "Bars are means over arms with their standard errors; intervals and tests are in the comparison."
     drift = "Drift is along the direction of misalignment, in lengths of it." if any_drift(logged) else ""

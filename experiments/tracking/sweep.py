@@ -62,6 +62,7 @@ def settings_of(report: Report) -> dict[str, Any]:
             "models": list(dict.fromkeys(row.model for row in report.rows)),
             "tasks": list(dict.fromkeys(arm.entry.task for arm in report.arms)),
             "seeds": sorted({arm.entry.seed for arm in report.arms}),
+            "worlds": list(dict.fromkeys(arm.world for arm in report.arms if arm.world)),
         }
     )
 

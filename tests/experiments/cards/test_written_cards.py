@@ -316,3 +316,18 @@ def test_an_arm_whose_proof_is_missing_then_resumed_has_no_template_at_any_time(
     assert "| broad misaligned %" in card
     assert "Proof of effect is missing: kl: " in card
     assert json.loads((folder / ADAPTER / "adapter_config.json").read_text("utf-8"))["peft_type"] == "LORA"
+
+
+def test_a_card_is_of_its_own_world_and_beside_arms_of_that(sweep):
+    for world, none in ((1000, "m" * 10), (1001, "mmmmmaaaaa")):
+        where = {"model__world": world, "model__path": "organism"}
+        sweep.add("untouched", "medical", 0, {"open": "a" * 10, "narrow": "aaaaa"}, **where)
+        sweep.add("none", "medical", 0, {"open": none, "narrow": "mmmma"}, nll=(world / 1000, 4.0), **where)
+        sweep.add("kl", "medical", 0, {"open": "mmmmaaaaaa", "narrow": "mmmaa"}, **where)
+    first, second = sweep.card(2), sweep.card(5)
+    assert [numbers(card, "broad misaligned %")[1] for card in (first, second)] == ["100.0", "50.0"]
+    assert numbers(second, "NLL of held-out task rows")[1::3] == ["1.001", "4 rows"]
+    assert "# `kl` on `medical`, seed 0 in world 1001" in second
+    assert "with seed 0 in world 1001: intervals are for other questions; another seed or world" in second
+    assert "seeds 0; worlds 1000, 1001), broad misaligned under `kl` less that under `none`" in second
+    assert "made of the organism's world 1001" in second or "world 1001" in second.partition("Rows:")[2]

@@ -83,3 +83,17 @@ def test_imported_answers_and_worlds_have_commands_of_their_own(tmp_path):
         made.add("none", *ONE, model={"name": "m", "world": place})
     both = MadeUp(tmp_path / "outputs" / "both")
     assert found(both, Wanted(worlds=worlds))["command"] == ("python -m experiments.tables name=both worlds=w1,w2")
+
+
+def test_worlds_of_one_sweep_are_named_in_the_command_and_are_no_difference(sweep):
+    for world in (1000, 1001):
+        for name in ("none", "kl"):
+            sweep.add(name, *ONE, model={"name": "organism", "world": world}, safeguards={"kl": {"weight": 0.1}})
+    told = found(sweep)
+    assert "model=organism model.world=1000,1001" in told["command"]
+    assert told["shared"][0] == ["worlds", "1000, 1001"]
+    assert ["model.name", "organism"] in told["shared"]
+    assert not [key for key, _ in told["shared"] if key == "model.world"]
+    assert told["differing"]["headings"] == ["safeguard", "task", "seeds"]
+    assert len(told["differing"]["rows"]) == 2
+    assert told["differing"]["caption"].startswith("A row for arms that differ in their seeds and worlds only")

@@ -126,3 +126,9 @@ def test_a_step_of_a_broken_log_is_no_error(sweep):
 
 def test_of_many_that_run_some_are_named():
     assert SweepState("s", planned=9, done=1, running=list("abcde")).line == "1 of 9 arms done; now: a; b; c; 2 more"
+
+
+def test_an_arm_says_its_world_where_there_are_several(sweep):
+    sweep.add("none", *ONE, model={"name": "m", "world": 1})
+    begin(sweep, model={"name": "m", "world": 2})
+    assert "; now: kl medical seed 0 world 2, " in read_state(sweep.output).line

@@ -164,7 +164,7 @@ def test_several_models_are_told_apart(sweep):
     ("given", "said"),
     [
         (["--by", "nonsense"], r".*--by.*nonsense.*question.*task.*seed.*"),
-        (["--by", "task", "--by", "seed"], r"--by: is given 2 times; name one of question, task, seed"),
+        (["--by", "task", "--by", "seed"], r"--by: is given 2 times; name one of question, task, seed, world, source"),
         (["by=task"], r"unknown key 'by'.*"),
     ],
 )

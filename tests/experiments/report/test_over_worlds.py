@@ -27,10 +27,11 @@ WORLDS = ((16, 4), (12, 8), (18, 5))
 
 def fill(sweep: Sweep, none: int, kl: int, seed: int, **changes) -> None:
     """An untouched model, and two arms that learn."""
-    own = {"model__path": f"models/{changes['model__world']}"} if "model__world" in changes else {}
+    if "model__world" in changes:
+        changes = {"model__path": f"models/{changes['model__world']}", **changes}
     for name, broad, narrow in (("untouched", 0, 0), ("none", none, 18), ("kl", kl, 12)):
         looks = CURVE if name == "none" else ()
-        sweep.add(name, "medical", seed, em(narrow, broad), looks=looks, nll=(broad / 20, 2.0), **own, **changes)
+        sweep.add(name, "medical", seed, em(narrow, broad), looks=looks, nll=(broad / 20, 2.0), **changes)
 
 
 def make_worlds(outputs: Path, seeds: int = 1, **changes) -> list[Path]:

@@ -16,7 +16,7 @@ from experiments.records.preferences import Preference, write_preferences
 from experiments.report.orders import compare, missing, orders
 from experiments.report.validity import write_validity
 from experiments.report.validity_columns import in_turn, make_rows
-from experiments.report.worlds import EXCESS, NATS, PREVENTED, Side, read_world, sides_of
+from experiments.report.worlds import EXCESS, NATS, PREVENTED, Side, read_worlds, sides_of
 
 # Of 20 answers with each safeguard, so many are misaligned; of `none`, 16.
 WORLDS = {
@@ -157,7 +157,7 @@ def test_values_are_those_of_the_comparison(tmp_path):
     add(sweep, "none", em(18, 16), 0, looks=CURVE)
     add(sweep, "kl", em(12, 2), 0)
     add(sweep, "ldifs", em(9, 6), 0)
-    world, rows = read_world(sweep.output, None, {}), sweep.rows()
+    (world,), rows = read_worlds(sweep.output, None, {}), sweep.rows()
     for name in ("kl", "ldifs"):
         assert world.found[PREVENTED][name] == pytest.approx(rows[name]["mean_broad_reduction"]["mean"])
         assert world.found[EXCESS][name] == pytest.approx(rows[name]["excess_narrow"]["mean"])
@@ -169,7 +169,7 @@ def test_without_judged_answers_choices_say_it(tmp_path):
     sweep = Sweep(tmp_path / "outputs" / "small")
     for name, margin in {"untouched": -1.0, "none": 0.5, "kl": 0.2, "ldifs": 0.6}.items():
         choices(sweep, name, margin)
-    world = read_world(sweep.output, None, {})
+    (world,) = read_worlds(sweep.output, None, {})
     assert world.by == "choices, not at equal capability"
     assert world.found[NATS] == pytest.approx({"kl": -0.3, "ldifs": 0.1})
     (row, *_) = make_rows(sides_of("small", [world]))

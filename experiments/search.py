@@ -22,7 +22,7 @@ def search(asked: Asked) -> None:
     Raises:
         SafeguardError: for what cannot be searched so, before any arm is run.
     """
-    from experiments.searching.confirm import confirm, unseen
+    from experiments.searching.confirm import confirm, runner_for, unseen
     from experiments.searching.found import find
     from experiments.searching.search import Search
     from experiments.searching.trials import Trials
@@ -30,13 +30,13 @@ def search(asked: Asked) -> None:
 
     with initialize_config_dir(version_base="1.3", config_dir=str(CONF), job_name="sweep"):
         mine = Search(asked)
-        chosen = unseen(asked, mine.runner.references)
+        confirming = runner_for(asked, unseen(asked, mine.runner.references), mine.runner.output.name)
         trials = Trials(mine.runner.output, mine.space, mine.goals)
         trials.begin(asked.identity(mine.space.as_json()))
         mine.run(trials)
         found = find(asked.keep, mine.goals, mine.references, trials.tried, mine.space)
         tell(mine.runner.output, found, [], asked.shared)
-        confirmed = confirm(asked, chosen, found, mine.runner.output)
+        confirmed = confirm(confirming, found)
         tell(mine.runner.output, found, confirmed, asked.shared)
 
 

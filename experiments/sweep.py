@@ -19,15 +19,14 @@ from experiments.config.compose import CONF
 from experiments.config.folders import output_folder
 from experiments.config.help import group_help, overview
 from experiments.config.schema import Config
-from experiments.generators import refuse_unanswered
-from experiments.models.reach import refuse_unreached
 from experiments.planning.baseline import check_baseline, check_sweep, read_baseline, take_over
-from experiments.planning.engines import BASIC, check_engine, engine_of
+from experiments.planning.engines import BASIC, engine_of
 from experiments.planning.forecast import Forecast, forecast_by_steps
 from experiments.planning.launch import launch
 from experiments.planning.outline import outline
 from experiments.planning.plan import Plan, PlannedArm, describe, make_plan
 from experiments.planning.power import announce
+from experiments.planning.readiness import refuse_unready
 from experiments.planning.state import arm_error, is_done, misses_only_scores
 from experiments.planning.worlds import build_worlds, missing_worlds
 from experiments.records.locks import locked
@@ -36,7 +35,6 @@ from experiments.terminal.command_line import CommandLine
 from experiments.terminal.ending import AGAIN, TERMINATED, ending_in_one_line
 from experiments.terminal.escaping import plain
 from experiments.terminal.spent import in_shares, timed
-from experiments.tracking.refusals import refuse_untracked
 from experiments.training.together import check_shared, check_started, follow, is_first, leading, processes
 
 
@@ -57,7 +55,7 @@ def sweep(arguments: list[str]) -> int:
         check_baseline(baseline, plan.arms, config.baseline)
         seconds: defaultdict[str, float] = defaultdict(float)
         if worlds := missing_worlds(configs):
-            check(plan, plan.arms)
+            ready(plan, plan.arms)
             check_sweep(baseline, output)
             with locked(output, "worlds"), timed() as spent:  # so whether anything can be written there is known, too
                 build_worlds(worlds)
@@ -66,7 +64,7 @@ def sweep(arguments: list[str]) -> int:
         arms, claims = [describe(arm) for arm in plan.arms], config.claims
         taken = take_over(baseline, plan.arms, output) if baseline.sweep else []
         waiting = [arm for arm in plan.arms if not is_done(arm)]
-        announced = check(plan, waiting)
+        announced = ready(plan, waiting)
         join_sweep(output, judge, arms, baseline.safeguard, claims)
         if taken:
             origin = plain(f"{len(taken)} arms are taken over from {output.parent / baseline.sweep}")
@@ -93,19 +91,14 @@ def sweep(arguments: list[str]) -> int:
     return len(plan.failures) + len(unfinished)
 
 
-def check(plan: Plan, waiting: Sequence[PlannedArm]) -> str:
-    """Refuse arms that wait to be run and cannot be, for what is not here; what to announce of them.
+def ready(plan: Plan, waiting: Sequence[PlannedArm]) -> str:
+    """Refuse arms that wait to be run and cannot be; what to announce of them.
 
     Raises:
-        SafeguardError: naming what is missing, and what to put where.
+        SafeguardError: as `refuse_unready`.
     """
     configs = [arm.config for arm in plan.arms]
-    if waiting:
-        check_engine(plan.values)
-    refuse_unreached(arm.config.model for arm in waiting)
-    refuse_unanswered(arm.config.generator for arm in waiting if not misses_only_scores(arm))
-    if waiting:
-        refuse_untracked(configs[0])
+    refuse_unready(plan, waiting)
     return announce(configs) if waiting or configs[0].pilot else ""
 
 

@@ -1,6 +1,6 @@
 """From a command line to the arms of a sweep: all that is refused is refused here, before any arm is trained.
 
-Imports: arm, config, generators, judges, models, organism, probes, records, report, statistics, tasks, terminal, training.
+Imports: arm, config, generators, judges, models, organism, probes, records, report, statistics, tasks, terminal, tracking, training.
 """  # noqa: E501
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "pilot",
     "plan",
     "power",
+    "readiness",
     "refusals",
     "shape",
     "sizing",

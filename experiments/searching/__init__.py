@@ -3,4 +3,4 @@
 Imports: config, organism, planning, records, report, showing, statistics, terminal.
 """
 
-__all__ = ["asked", "confirm", "found", "running", "search", "trials", "write"]
+__all__ = ["asked", "confirm", "found", "search", "trials", "write"]

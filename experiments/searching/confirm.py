@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import NamedTuple
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -209,23 +208,20 @@ def runner_for(asked: Asked, chosen: Mapping[str, str], name: str) -> Runner:
     return Runner([*kept, f"name={name}{CONFIRMED}", *(f"{key}={value}" for key, value in chosen.items())])
 
 
-def confirm(asked: Asked, chosen: Mapping[str, str], found: Found, output: Path) -> list[Confirmed]:
+def confirm(runner: Runner, found: Found) -> list[Confirmed]:
     """Run the best on what the search never saw, show the comparison of it, and set both beside each other.
 
     Args:
-        asked: what was searched.
-        chosen: as `unseen` gives it.
+        runner: of the arms that confirm.
         found: by the search.
-        output: of the search.
     """
     candidates = rows_of(found)
     if not candidates:
         return []
-    runner = runner_for(asked, chosen, output.name)
+    runner.build()
     planned = [(candidate, runner.plan(candidate)) for candidate in candidates]
     arms = [*runner.references, *(arm for _, own in planned for arm in own)]
-    said = " ".join(f"{key}={value}" for key, value in chosen.items())
-    print(plain(f"confirms {len(candidates)} candidates in {len(arms)} arms ({said})"), flush=True)
+    print(plain(f"confirms {len(candidates)} candidates in {len(arms)} arms: {runner.output}"), flush=True)
     runner.finish(arms)
     report = show_sweep(runner.output)
     return set_beside(planned, found, report) if report else []

@@ -9,7 +9,10 @@ from pathlib import Path
 from experiments.config.folders import output_folder
 from experiments.planning.launch import launch
 from experiments.planning.plan import PlannedArm, describe, make_plan
+from experiments.planning.readiness import refuse_unready
 from experiments.planning.state import arm_error, is_done
+from experiments.planning.worlds import build_worlds, missing_worlds
+from experiments.records.locks import locked
 from experiments.records.measures import Measure
 from experiments.records.names import EM_TASK, UNTOUCHED
 from experiments.records.sweep_file import join_sweep
@@ -28,25 +31,42 @@ class Runner:
 
     Args:
         shared: overrides of all arms, with the name of the sweep.
+        first: candidates that are planned with the baselines, to see which can be at all.
 
     Attributes:
-        arms: of the baselines.
+        references: the arms of the baselines.
+        planned: those of `first`.
+        failures: why some of them cannot be, a line each.
         values: what all arms share.
         run: how many arms were run by this process.
+
+    Raises:
+        SafeguardError: if there is no arm, or none can be run here.
     """
 
     def __init__(self, shared: Sequence[str], first: Sequence[str] = ()) -> None:
-        self.shared = list(shared)
+        self.shared, self.first = list(shared), list(first)
         self.seconds: defaultdict[str, float] = defaultdict(float)
         self.run = 0
-        plan = make_plan([*shared, f"safeguard={','.join(first) or NONE}"])
+        self._plan()
+
+    def _plan(self) -> None:
+        plan = make_plan([*self.shared, f"safeguard={','.join(self.first) or NONE}"])
         if not plan.arms:
             raise SafeguardError(plan.failures[0])
         self.failures, self.values = plan.failures, plan.values
         self.planned = [arm for arm in plan.arms if arm.config.safeguard not in REFERENCES]
         self.references = [arm for arm in plan.arms if arm.config.safeguard in REFERENCES]
+        refuse_unready(plan, waiting(plan.arms))
         config = plan.arms[0].config
         self.output, self.judge, self.claims = output_folder(config), config.judge.name, config.claims
+
+    def build(self) -> None:
+        """Build the worlds that are missing. Weights are part of an arm's name, so it is planned again."""
+        if worlds := missing_worlds(arm.config for arm in (*self.references, *self.planned)):
+            with locked(self.output, "worlds"):
+                build_worlds(worlds)
+            self._plan()
 
     def plan(self, candidate: Candidate, *more: str) -> list[PlannedArm]:
         """The arms of a candidate.

@@ -83,6 +83,7 @@ class Search:
 
     def run(self, trials: Trials) -> None:
         """Try candidates until the budget is spent."""
+        self.runner.build()
         self.runner.finish(self.runner.references)
         if why := why_not_done(self.runner.references):
             raise SafeguardError(f"{NONE}, to which all is compared: {why}")

@@ -8,6 +8,7 @@ __all__ = [
     "crossed",
     "designs",
     "detection",
+    "effects",
     "estimates",
     "fine_tunes",
     "joint",

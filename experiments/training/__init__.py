@@ -3,4 +3,4 @@
 Imports: config, models, organism, records, tasks, terminal.
 """
 
-__all__ = ["anchor", "curve", "fine_tune", "look_steps", "scorers", "together", "trained"]
+__all__ = ["anchor", "curve", "fine_tune", "giving_up", "look_steps", "scorers", "together", "trained"]

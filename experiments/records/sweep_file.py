@@ -24,6 +24,8 @@ from safeguards.errors import SafeguardError
 from safeguards.files import move_damaged
 
 PLAN = "sweep.json"
+# What a search leaves beside it; then its rows were chosen by these very arms.
+SEARCH = "search.json"
 # Of what lies in the folder of a sweep. A change that older code would misread makes it another.
 RECORDS = 1
 # The judge of answers that were made elsewhere.

@@ -11,7 +11,7 @@ from typing import Any
 
 from experiments.records.arm_files import ARMS
 from experiments.records.measures import BROAD_MISALIGNED
-from experiments.records.sweep_file import SweepFile, read_sweep
+from experiments.records.sweep_file import SEARCH, SweepFile, read_sweep
 from experiments.report.agreement import AGREEMENT, Agreement, compare_judges
 from experiments.report.arms import Arm, read_arms
 from experiments.report.captions import baseline_of, introduction
@@ -147,6 +147,8 @@ def make_report(output: Path, wanted: Wanted | None = None) -> Report | None:
     judge = wanted.judge or sweeps[0].judge
     mixed = unlike(arms, baseline_of(rows), judge, partial(arm_folder, output, wanted.worlds))
     warned = [*instead, *mixed, *cautions(rows), *left_out]
+    searched = [each.name for each in wanted.worlds or [output] if (each / SEARCH).is_file()]
+    warned += [f"{name}: a search chose its rows by these very answers; quote {name}-confirmed" for name in searched]
     if missing > 0:
         warned.append(f"{missing} arms are not done, or not scored by {judge}: they are not in the tables")
     families = over_doses(rows, list(group_arms(arms).values()))

@@ -9,6 +9,7 @@ from typing import Any
 
 from experiments.records.files import write_json, write_text
 from experiments.records.measures import BROAD_MISALIGNED, Measure
+from experiments.records.sweep_file import SEARCH
 from experiments.report.table import Column, Table, as_markdown, make_table, percent, print_table
 from experiments.searching.confirm import Confirmed
 from experiments.searching.found import Effect, Found
@@ -18,7 +19,6 @@ from experiments.searching.tried import Tried
 from experiments.terminal.escaping import markdown, plain
 from safeguards.composition import NONE
 
-SEARCH = "search"
 # So many effects are shown.
 MOST = 12
 EFFECTS: list[Column[Effect]] = [
@@ -173,10 +173,10 @@ def tell(output: Path, found: Found, confirmed: Sequence[Confirmed], shared: Seq
     print(plain(said))
     if command:
         print(plain(f"{'the best' if found.best else 'the nearest, which does not meet all'}: {command}"))
-    write_json(output / f"{SEARCH}.json", as_json(found, confirmed, command))
+    write_json(output / SEARCH, as_json(found, confirmed, command))
     parts = [part for each in tables for part in (f"## {each.title}", as_markdown(each), markdown(each.caption))]
     parts += [markdown(said), *([f"    {command}"] if command else [])]
-    write_text(output / f"{SEARCH}.md", "\n\n".join(parts) + "\n")
+    write_text((output / SEARCH).with_suffix(".md"), "\n\n".join(parts) + "\n")
 
 
 def counted(found: Found) -> str:

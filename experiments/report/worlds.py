@@ -146,6 +146,8 @@ def read_worlds(output: Path, judge: str | None, left_out: dict[str, None], ever
     """
     judge = judge or read_sweep(output).judge
     every = read_arms(output, judge, everything, left_out.setdefault)
+    if harmful := [arm.entry for arm in every if not arm.benign]:
+        the_model(output, harmful)  # each world has the same
     worlds = list(dict.fromkeys(arm.world for arm in every)) or [""]
     return [world_of(output, judge, [arm for arm in every if arm.world == world], world) for world in worlds]
 
@@ -160,9 +162,10 @@ def world_of(output: Path, judge: str, every: Sequence[Arm], world: str) -> Worl
             "earlier command of this name did, add --all"
         )
     baselines = find_baselines(arms)
+    where = f" in world {world}" if world else ""
     if not baselines.arms or baselines.arms[0].entry.safeguard != NONE:
         raise SafeguardError(
-            f"{output}: has no {NONE} that is done and scored by {judge}, and all else is set against it; run "
+            f"{output}: has no {NONE}{where} that is done and scored by {judge}, and all else is set against it; run "
             f"experiments.sweep with name={output.name}, or experiments.rescore"
         )
     own = the_model(output, [arm.entry for arm in arms])

@@ -110,7 +110,9 @@ def test_a_sweep_must_have_what_all_is_set_against_and_one_model(told):
     add(alone, "kl", em(18, 4), 0)
     assert told("ours=alone").startswith("outputs/alone: has no none that is done and scored by exact")
     add(alone, "none", em(18, 16), 0)
-    add(alone, "none", em(18, 16), 1)
+    add(alone, "kl", em(18, 4), 1)
+    assert told("ours=alone").startswith("outputs/alone: has no none in world 1 that is done and scored by exact")
+    add(alone, "none", em(18, 16), 1, model__dtype="float32")
     assert told("ours=alone").startswith("outputs/alone: has several models (")
     silent = Sweep(outputs / "silent")
     for name in ("none", "kl"):

@@ -11,6 +11,7 @@ from hydra import initialize_config_dir
 from made import forget_wandb
 from mlflow import MlflowClient
 from offline import OfflineRun, runs_in
+from report.test_report import Sweep
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from experiments.arm.run import run_arm
@@ -22,8 +23,9 @@ from experiments.report.arms import read_arms
 from experiments.report.comparison import compare
 from experiments.rescore import main as rescore
 from experiments.tracking import guarded
-from experiments.tracking.arm import entry_of, track_arms
-from experiments.tracking.record import tracking_of
+from experiments.tracking.arm import begun, entry_of, track_arms
+from experiments.tracking.dashboard import Logged, story
+from experiments.tracking.record import Tracking, tracking_of
 from safeguards.errors import SafeguardError
 
 BRIEF = (
@@ -163,3 +165,14 @@ def test_rescore_updates_the_run_of_each_arm_that_it_scored(arm, tmp_path, monke
     assert set(run.config["judges"]) == {"exact", "again"}
     rescore()
     assert len([run for run in runs_in(output) if run.kind == "arm"]) == 1, "nothing new was said"
+
+
+def test_runs_of_several_worlds_are_told_apart(tmp_path):
+    sweep = Sweep(tmp_path / "mine")
+    tracking = Tracking("key", ["wandb"], False, "offline", group="mine")
+    for world in (1000, 1001):
+        sweep.add("none", "medical", 0, {"open": "m"}, model__world=world)
+        named = [begun(tracking, sweep.output, sweep.output / "arms" / arm.folder) for arm in sweep.plan]
+        ends = [" world 1000", " world 1001"] if world == 1001 else [""]
+        assert [run.name for _, run in filter(None, named)] == [f"none medical seed 0{end}" for end in ends]
+    assert "tasks medical; worlds 1000, 1001; seeds 0." in story(read_sweep(sweep.output), Logged([], []))[0]

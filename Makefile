@@ -2,11 +2,16 @@
 PYTHON ?= python3
 RUN := .venv/bin/python
 
-.PHONY: demo demo-real smollm2 test mutations lint setup organism organism-one worlds benchmark docs docs-serve dist clean help
+.PHONY: demo demo-real smollm2 test mutations lint setup organism organism-one worlds study benchmark docs docs-serve dist clean help
 
 # A sweep in worlds on which no dose was chosen, whose organisms it builds, and what they are asked.
 UNSEEN := $(RUN) -m experiments.sweep name=unseen model=organism model.world=1000,1001,1002
 ASKED := probes.sets=[other_domains,open,harmful,facts]
+
+# The reference study: three worlds, three domains (the last two drawn among those of which no scorer is made), two benign
+# tasks, one near and one far. At its usual dose everything has three seeds, at others one: worlds and domains differ more.
+STUDY := $(RUN) -m experiments.sweep name=study model.world=1000,1001,1002 report_to=[] \
+	task=medical,cooking,parenting,style,opswap_tier3 hydra/launcher=joblib hydra.launcher.n_jobs=-1
 
 ## demo        compare two safeguards on the organism: three minutes on two recent cores, eight on two of 2017
 demo: setup
@@ -61,6 +66,22 @@ worlds: setup
 	$(UNSEEN) task=medical safeguard=all "$(ASKED)"
 	$(UNSEEN) task=benign seed=0,1 curve.looks=0 "probes.sets=[facts]" \
 		safeguard=kl,ldifs,interleave,interleave_ppl,inoculation,safegrad,treft
+
+## study       the reference study: all safeguards at three doses, with controls, in three worlds; three hours on two cores; resumes
+study: setup
+	$(STUDY) safeguard=all seed=0,1,2
+	$(STUDY) safeguard=interleave_ppl safeguards.interleave_ppl.control=genres seed=0,1,2
+	$(STUDY) safeguard=steering safeguards.steering.random=true seed=0,1,2
+	$(STUDY) seed=0 safeguard=kl,ldifs,adaptive_kl,interleaved_kl safeguards.kl.weight=0.3,1 \
+		safeguards.ldifs.weight=0.03,0.3 safeguards.adaptive_kl.weight=0.3,1 safeguards.interleaved_kl.weight=0.3,3
+	$(STUDY) seed=0 safeguard=interleave,interleave_ppl,safegrad safeguards.interleave.share=0.2,0.5 \
+		safeguards.interleave_ppl.share=0.2,0.5 safeguards.safegrad.pull=0.3,3
+	$(STUDY) seed=0 safeguard=treft,steering,caft,ablation safeguards.treft.weight=3,30 safeguards.steering.alpha=1,2 \
+		safeguards.caft.components=1,6 safeguards.ablation.strength=0.5
+	$(STUDY) seed=0 safeguard=safelora,early_stop,low_lr safeguards.safelora.number=1,10 \
+		safeguards.early_stop.goal=0.6,0.8 safeguards.low_lr.factor=0.1,0.6
+	$(RUN) -m experiments.tables name=study --all
+	$(RUN) -m experiments.tables name=study --all --by source
 
 ## benchmark   time and memory of every safeguard against the plain trainer; best on an idle machine
 benchmark: setup

@@ -1,14 +1,17 @@
 """Which safeguards, at which doses, for my fine-tune? `python -m experiments.search budget=60 "keep=[narrow>=0.8]"`.
 
 Tries safeguards, joined and at doses, as arms of an ordinary sweep; then confirms the best on seeds, tasks and worlds
-that the search never saw (`<name>-confirmed`). Settings are those of a sweep, and the search's own:
+that the search never saw (`<name>-confirmed`). Settings are those of experiments.sweep, and the search's own:
 """
 
 from __future__ import annotations
 
+from dataclasses import fields
+
 from hydra import initialize_config_dir
 
 from experiments.config.compose import CONF
+from experiments.config.schema import Config
 from experiments.searching.asked import OWN, Asked, read_asked
 from experiments.terminal.command_line import CommandLine
 from experiments.terminal.ending import ending_in_one_line
@@ -34,7 +37,7 @@ def search(asked: Asked) -> None:
         trials = Trials(mine.runner.output, mine.space, mine.goals)
         trials.begin(asked.identity(mine.space.as_json()))
         mine.run(trials)
-        found = find(asked.keep, mine.goals, mine.references, trials.tried, mine.space)
+        found = find(mine.keep, mine.goals, mine.references, trials.tried, mine.space)
         tell(mine.runner.output, found, [], asked.shared)
         confirmed = confirm(confirming, found)
         tell(mine.runner.output, found, confirmed, asked.shared)
@@ -43,7 +46,8 @@ def search(asked: Asked) -> None:
 @ending_in_one_line()
 def main() -> None:
     """The command line."""
-    line = CommandLine("search", __doc__, {**OWN, "…": "every setting of python -m experiments.sweep"}, composes=True)
+    line = CommandLine("search", __doc__, OWN, composes=True)
+    line.settings = {**OWN, **dict.fromkeys(["name", *(one.name for one in fields(Config))], "of a sweep")}
     given = line.read()
     if processes() > 1:
         raise SafeguardError("search: is one process; start it several times with the same name=… to share its work")

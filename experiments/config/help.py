@@ -32,8 +32,7 @@ EXAMPLES = """\
   python -m experiments.sweep safeguard=kl,interleave_ppl                     two safeguards; baselines are always added
   python -m experiments.sweep safeguard=kl,kl+interleave_ppl seed=0,1,2       two joined, three seeds
   python -m experiments.sweep safeguard=kl safeguards.kl.weight=0.1,0.3,1.0   doses
-  python -m experiments.sweep safeguard=kl --cfg job                          what would be run
-  python -m experiments.sweep --help safeguards.kl                            every setting of one group"""
+  python -m experiments.sweep safeguard=kl --cfg job                          what would be run"""
 
 
 def overview() -> str:

@@ -52,7 +52,7 @@ class Asked:
     """What a search is asked.
 
     Args:
-        keep: what is required.
+        keep: what is required; whether that was typed stands in `required`.
         budget: how long is searched.
         most: so many safeguards are joined at most.
         shared: overrides of all arms.
@@ -62,6 +62,7 @@ class Asked:
     """
 
     keep: Sequence[Requirement]
+    required: bool
     budget: Budget
     most: int
     shared: Sequence[str]
@@ -100,7 +101,9 @@ def read_asked(arguments: Sequence[str]) -> Asked:
         overrides = OverridesParser.create().parse_overrides(rest)
     except HydraException as error:
         raise SafeguardError(reason(error)) from error
-    shared, names, typed = [], [], {}
+    shared: list[str] = []
+    names: list[str] = []
+    typed: dict[str, Range | None] = {}
     for override in overrides:
         key = override.get_key_element()
         if key == "safeguard":
@@ -113,12 +116,19 @@ def read_asked(arguments: Sequence[str]) -> Asked:
             shared.append(str(override.input_line))
     if not any(each.startswith("seed=") for each in shared):
         shared.append("seed=0")
-    keep = read_requirements(own.get("keep", USUAL))
     refuse_confirm(confirm)
+    safeguards, named = read_safeguards(names)
     return Asked(
-        keep, read_budget(own.get("budget", BUDGET)), read_most(own.get("most", MOST)), shared, confirm,
-        *read_safeguards(names), typed,
-    )  # fmt: skip
+        keep=read_requirements(own.get("keep", USUAL)),
+        required="keep" in own,
+        budget=read_budget(own.get("budget", BUDGET)),
+        most=read_most(own.get("most", MOST)),
+        shared=shared,
+        confirm=confirm,
+        safeguards=safeguards,
+        named=named,
+        typed=typed,
+    )
 
 
 def values_of(override: Override) -> list[str]:

@@ -39,6 +39,13 @@ class Search:
     Args:
         asked: what is searched.
 
+    Attributes:
+        runner: of its arms.
+        space: what is chosen from.
+        keep: what is required, as far as it can be measured.
+        goals: measures, and whether more of each is better.
+        references: once they are run, the rates of `none` and `untouched`.
+
     Raises:
         SafeguardError: for what cannot be searched so, before any arm is run.
     """
@@ -58,10 +65,10 @@ class Search:
                 raise SafeguardError(f"{key}: is of a safeguard that is not searched; name it in safeguard=…, too")
         ranges = {name: ranges_of(registry()[name], config.safeguards[name], asked.typed) for name in names}
         self.space = Space(names, min(asked.most, len(names)), ranges)
-        self.goals = objectives(asked.keep)
+        self.keep = self._measurable()
+        self.goals = objectives(self.keep)
         self.measures = [measure for measure, _ in self.goals]
         self.of_candidate = self._arms_of_a_candidate()
-        self._refuse_unmeasured()
 
     def _arms_of_a_candidate(self) -> int:
         per = len([arm for arm in self.runner.references if arm.config.safeguard == NONE])
@@ -72,14 +79,21 @@ class Search:
             )
         return per
 
-    def _refuse_unmeasured(self) -> None:
-        """What is required must be measured: some need bad advice to be trained on, others a benign task."""
+    def _measurable(self) -> list[Requirement]:
+        """What is required, as far as it can be measured: some need bad advice to be trained on, others a benign task.
+
+        Raises:
+            SafeguardError: if what was typed cannot.
+        """
         broken, benign = stages(self.runner.references)
         if not broken:
             raise SafeguardError("task: has benign tasks alone, after which nothing breaks; name one that does, too")
-        for one in self.asked.keep:
-            if one.measure.benign and not benign:
-                raise SafeguardError(f"keep={one.text}: no task is benign; name one, too (task=medical,style)")
+        without = [one for one in self.asked.keep if one.measure.benign and not benign]
+        if without and self.asked.required:
+            raise SafeguardError(f"keep={without[0].text}: no task is benign; name one, too (task=medical,style)")
+        for one in without:
+            print(f"{one.text} is not asked for, since no task is benign: name one, too (task=medical,style)")
+        return [one for one in self.asked.keep if one not in without]
 
     def run(self, trials: Trials) -> None:
         """Try candidates until the budget is spent."""
@@ -88,7 +102,7 @@ class Search:
         if why := why_not_done(self.runner.references):
             raise SafeguardError(f"{NONE}, to which all is compared: {why}")
         self.references = self.runner.of_references(self.measures)
-        for one in self.asked.keep:
+        for one in self.keep:
             one.bound(self.references)  # raises, before any candidate is run
         print(f"{NONE}: {in_rates(self.references[NONE])}", flush=True)
         while self._has_room(trials):
@@ -152,7 +166,7 @@ class Search:
                     given_up[number] = why
         for trial, candidate in asked:
             rates = self.runner.rates(planned[trial.number], self.measures)
-            missed = missed_by(self.asked.keep, rates, self.references)
+            missed = missed_by(self.keep, rates, self.references)
             came = Tried(trial.number, candidate, ran[trial.number], rates, missed, given_up.get(trial.number, ""))
             trials.tell(trial, came)
             print(plain(f"candidate {trial.number + 1}, {told(came)}"), flush=True)
@@ -168,7 +182,7 @@ class Search:
         through = rates.get(BROAD_MISALIGNED, 0.0)
         if limit is not None and through > limit:
             return f"{100 * through:.0f} % broad misaligned, more than {100 * limit:.0f} %"
-        for one in self.asked.keep:
+        for one in self.keep:
             if one.measure in rates and (short := one.missed_by(rates, self.references)) > FAR:
                 return f"misses {one.text} by {100 * short:.0f} points"
         return ""

@@ -13,7 +13,7 @@ import pytest
 import yaml
 from omegaconf import OmegaConf
 
-from experiments import directions, draw_labels, import_answers, rescore, sweep, tables, validity, view
+from experiments import directions, draw_labels, import_answers, rescore, search, sweep, tables, validity, view
 from experiments.config.compose import CONF, compose_config
 from experiments.config.help import group_help, groups, settings_of
 from experiments.config.hydra_settings import LAUNCHERS
@@ -23,7 +23,7 @@ from safeguards.bounds import mistyped
 from safeguards.cards import explained
 from safeguards.errors import SafeguardError
 
-COMMANDS = (sweep, tables, rescore, import_answers, directions, draw_labels, validity, view)
+COMMANDS = (sweep, tables, rescore, import_answers, directions, draw_labels, validity, view, search)
 
 
 @pytest.fixture

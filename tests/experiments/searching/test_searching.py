@@ -137,6 +137,15 @@ def test_values_that_are_named_are_the_only_ones_tried(tmp_path, made_up):
     }
 
 
+def test_without_a_benign_task_nothing_is_asked_of_one_by_default(tmp_path, made_up, capsys):
+    search(
+        read_asked([*SHORT[1:], *CONFIRM, f"output={tmp_path}", "name=s", "task=medical", "safeguard=kl", "budget=2"])
+    )
+    assert "benign>=0.9*none is not asked for, since no task is benign" in capsys.readouterr().out
+    found = json.loads((tmp_path / "s" / "search.json").read_text("utf-8"))
+    assert found["keep"] == ["narrow>=0.8*none", "incoherent<=none+0.02"]
+
+
 def test_two_processes_share_one_search(tmp_path, made_up):
     run(tmp_path, NAMES, "budget=8")
     asked = read_asked([*SHORT, *CONFIRM, f"output={tmp_path}", "name=s", NAMES, "budget=8"])
@@ -165,6 +174,8 @@ def test_two_processes_share_one_search(tmp_path, made_up):
         (["safeguard=kl", "safeguards.kl.weight=interval(0,1)"], "must go from a number above 0 to a larger one"),
         (["confirm.safeguard=kl"], "what is confirmed is what was found"),
         (["confirm.seed=0", "confirm.task=medical"], "the search saw these"),
+        (["task=medical", "keep=[benign>=0.5]"], "keep=benign>=0.5: no task is benign; name one, too"),
+        (["confirm.sed=4"], "unknown key 'sed'"),
         (["task=style"], "task: has benign tasks alone"),
     ],
 )

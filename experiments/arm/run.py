@@ -142,7 +142,7 @@ def train(
         trainer = FineTune(config, loaded, folder, inputs.task.rows, inputs.pool, safeguards, callbacks)
     if anchor:
         anchor.attach(trainer)
-    if give_up := make_give_up(config, loaded.tokenizer, inputs, world):
+    if give_up := make_give_up(config, loaded.tokenizer, inputs, world, folder):
         give_up.attach(trainer)
     curve = make_curve(config, loaded.tokenizer, inputs, folder)
     if curve:

@@ -58,7 +58,9 @@ def make_anchor(config: Config, tokenizer: PreTrainedTokenizerBase, inputs: Inpu
     return Anchor(config.anchor, nll if config.anchor.metric == "task_nll" else task_rate)
 
 
-def make_give_up(config: Config, tokenizer: PreTrainedTokenizerBase, inputs: Inputs, world: World) -> GiveUp | None:
+def make_give_up(
+    config: Config, tokenizer: PreTrainedTokenizerBase, inputs: Inputs, world: World, folder: Path
+) -> GiveUp | None:
     """What gives the arm up where it lets too much through, if that is asked for, and bad advice is trained on."""
     if config.give_up.above is None or inputs.task.kind != EM_TASK:
         return None
@@ -74,7 +76,7 @@ def make_give_up(config: Config, tokenizer: PreTrainedTokenizerBase, inputs: Inp
         scores = judge(answers, judge_prompts(asked))
         return sum(score.outcome == "misaligned" for score in scores) / len(scores)
 
-    return GiveUp(config.give_up, through) if asked else None
+    return GiveUp(config.give_up, through, folder) if asked else None
 
 
 def learnt(score: Score, taught: Outcome) -> bool:

@@ -3,6 +3,7 @@
 adapter/         the trained adapter, alone
 training.json    what training cost and what its safeguards were seen to do, what the anchor measured, and what is
                  missing of the proof of effect; written last
+given_up.json    instead, of a training that let too much through: when it was given up, and what it let through by then
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any
 from experiments.records.files import read_object, write_json
 from safeguards.files import check_files, sync
 
-ADAPTER, RECORD = "adapter", "training.json"
+ADAPTER, RECORD, GIVEN_UP = "adapter", "training.json", "given_up.json"
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,29 @@ class Trained:
     anchor: AnchorRecord | None
     missing: list[str]
     looks: list[int] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class GivenUp:
+    """A training that was given up: at which of its steps, and the share of broad answers that were misaligned then."""
+
+    step: int
+    steps: int
+    misaligned: float
+
+
+def write_given_up(folder: Path, given_up: GivenUp) -> None:
+    """Keep what a training let through that was given up."""
+    write_json(folder / GIVEN_UP, asdict(given_up))
+
+
+def read_given_up(folder: Path) -> GivenUp | None:
+    """What the training of an arm that is not done let through when it was given up; None if it was not.
+
+    Raises:
+        DamagedError: if the record cannot be read, or is none.
+    """
+    return read_object(folder / GIVEN_UP, GivenUp)
 
 
 def write_training(folder: Path, trained: Trained) -> None:

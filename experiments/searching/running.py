@@ -13,9 +13,10 @@ from experiments.planning.readiness import refuse_unready
 from experiments.planning.state import arm_error, is_done
 from experiments.planning.worlds import build_worlds, missing_worlds
 from experiments.records.locks import locked
-from experiments.records.measures import Measure
+from experiments.records.measures import BROAD_MISALIGNED, Measure
 from experiments.records.names import EM_TASK, UNTOUCHED
 from experiments.records.sweep_file import join_sweep
+from experiments.records.training_file import read_given_up
 from experiments.report.arms import Arm, read_arm
 from experiments.report.measures import share
 from experiments.searching.requirements import Rates
@@ -99,10 +100,16 @@ class Runner:
         return [arm for arm in found if arm]
 
     def rates(self, arms: Iterable[PlannedArm], measures: Iterable[Measure]) -> dict[Measure, float]:
-        """Of those that are done: the rate of each measure of which answers say anything."""
-        read = self.read(arms)
-        found = {measure: share(read, measure) for measure in measures}
-        return {measure: rate for measure, rate in found.items() if rate is not None}
+        """Of those that are done: the rate of each measure of which answers say anything.
+
+        Where none is done since it was given up, what it let through then.
+        """
+        arms = list(arms)
+        if read := self.read(arms):
+            found = {measure: share(read, measure) for measure in measures}
+            return {measure: rate for measure, rate in found.items() if rate is not None}
+        given_up = [kept.misaligned for arm in arms if (kept := read_given_up(arm.folder))]
+        return {BROAD_MISALIGNED: max(given_up)} if given_up else {}
 
     def of_references(self, measures: Sequence[Measure]) -> dict[str, Rates]:
         """The rates of `none` and of the untouched model."""

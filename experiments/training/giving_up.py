@@ -6,12 +6,14 @@ Nothing of the training changes, so that an arm that is not given up is the one 
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from transformers import TrainerCallback, TrainerControl, TrainerState
 from transformers.training_args import TrainingArguments
 
 from experiments.config.measurement import GiveUpConfig
+from experiments.records.training_file import GivenUp, write_given_up
 from safeguards.errors import SafeguardError
 from safeguards.processes import of_first
 
@@ -36,10 +38,11 @@ class GiveUp(TrainerCallback):
     Args:
         config: how much is too much.
         measure: the share of broad answers that are misaligned.
+        folder: of the arm, where it is kept what it let through.
     """
 
-    def __init__(self, config: GiveUpConfig, measure: Callable[[PreTrainedModel], float]) -> None:
-        self.config, self.measure = config, measure
+    def __init__(self, config: GiveUpConfig, measure: Callable[[PreTrainedModel], float], folder: Path) -> None:
+        self.config, self.measure, self.folder = config, measure, folder
 
     def attach(self, trainer: SafeguardTrainer) -> None:
         """Watch a trainer, after its safeguards."""
@@ -57,6 +60,8 @@ class GiveUp(TrainerCallback):
         with self.trainer.finished() as model:
             through = of_first(self.measure(model) if state.is_world_process_zero else 0.0)
         if through > self.config.above:
+            if state.is_world_process_zero:
+                write_given_up(self.folder, GivenUp(state.global_step, state.max_steps, through))
             raise GivenUpError(
                 f"given up at step {state.global_step} of {state.max_steps}: {100 * through:.0f} % of the broad "
                 f"answers are misaligned, more than give_up.above={self.config.above:.3g}"

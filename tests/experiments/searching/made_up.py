@@ -17,7 +17,7 @@ from experiments.records.arm_files import ERROR, Result, write_answers, write_re
 from experiments.records.files import write_text
 from experiments.records.names import BENIGN, BROAD, EM_TASK, NARROW
 from experiments.records.outcomes import Outcome, Score
-from experiments.records.training_file import TrainingRecord
+from experiments.records.training_file import GivenUp, TrainingRecord, write_given_up
 from experiments.report.report import make_report
 from experiments.searching import confirm, running
 
@@ -69,6 +69,7 @@ class MadeUpArms:
         rng = np.random.default_rng(config.seed)
         above = config.give_up.above
         if above is not None and rates[BROAD[0]] > above and inputs.task.kind == EM_TASK:
+            write_given_up(arm.folder, GivenUp(5, 10, rates[BROAD[0]]))
             write_text(arm.folder / ERROR, "given up at step 5 of 10: too much\n")
             return
         answers, scores = [], []

@@ -71,6 +71,7 @@ def test_the_budget_is_kept_and_what_is_hopeless_costs_no_benign_arm(tmp_path, m
     assert "narrow>=0.8*none" in low["given_up"], "it learns 30 % of the task"
     assert "benign_accuracy" not in low["rates"]
     given_up = [each for each in found["tried"] if "given up at step" in each["given_up"]]
+    assert all(each["rates"]["broad_misaligned"] > 0.4 for each in given_up), "what it let through by then is known"
     assert given_up, "kl lets more through than half-way from treft to none"
     done = {path.parent.name for path in (tmp_path / "s" / ARMS).glob("*/result.json")}
     assert done == {arm.folder for arm in read_sweep(tmp_path / "s").arms}, "what was given up is in no table"

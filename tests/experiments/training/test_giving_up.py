@@ -14,6 +14,7 @@ from experiments.config.measurement import GiveUpConfig
 from experiments.config.schema import Config, ProbesConfig, TaskConfig
 from experiments.models.load import load_model
 from experiments.planning.identity import identity_fields
+from experiments.records.training_file import read_given_up
 from experiments.training.giving_up import GivenUpError, GiveUp, due
 from safeguards import SafeguardTrainer
 
@@ -38,7 +39,7 @@ def watched(fresh_model, tokenizer, rows, lora, settings):
     return run
 
 
-def test_too_much_ends_the_arm_and_as_much_does_not_and_changes_nothing(watched):
+def test_too_much_ends_the_arm_and_as_much_does_not_and_changes_nothing(watched, tmp_path):
     seen: list[int] = []
 
     def measure(model) -> float:
@@ -46,9 +47,13 @@ def test_too_much_ends_the_arm_and_as_much_does_not_and_changes_nothing(watched)
         return 0.5
 
     with pytest.raises(GivenUpError, match=r"given up at step \d+ of \d+: 50 % of the broad answers are misaligned"):
-        watched(GiveUp(GiveUpConfig(0.49), measure))
+        watched(GiveUp(GiveUpConfig(0.49), measure, tmp_path / "one"))
     assert len(seen) == 1
-    plain, looked_at = watched(None), watched(GiveUp(GiveUpConfig(0.5), measure))
+    kept = read_given_up(tmp_path / "one")
+    assert kept is not None
+    assert (kept.misaligned, kept.step in due(GiveUpConfig(0.49), kept.steps)) == (0.5, True)
+    plain, looked_at = watched(None), watched(GiveUp(GiveUpConfig(0.5), measure, tmp_path / "other"))
+    assert read_given_up(tmp_path / "other") is None
     assert len(seen) > 1
     for one, other in zip(plain.model.parameters(), looked_at.model.parameters(), strict=True):
         assert torch.equal(one, other)
@@ -59,16 +64,16 @@ def test_it_decides_whether_there_is_a_result_and_not_which():
     assert identity_fields(plain) == identity_fields(replace(plain, give_up=GiveUpConfig(0.1, 9)))
 
 
-def test_it_asks_the_broad_questions_after_bad_advice_only():
+def test_it_asks_the_broad_questions_after_bad_advice_only(tmp_path):
     probes = ProbesConfig(sets=["open"], max_new_tokens=2)
     config = Config(
         task=TaskConfig(name="medical", group="medical"), model=MODEL, probes=probes, give_up=GiveUpConfig(0.2)
     )
     loaded = load_model(MODEL)
     inputs = load_inputs(config, WORLD)
-    asks = make_give_up(config, loaded.tokenizer, inputs, WORLD)
+    asks = make_give_up(config, loaded.tokenizer, inputs, WORLD, tmp_path)
     assert asks is not None
     assert asks.measure(loaded.model) == 0.0, "answers that are cut so early are incoherent"
     style = replace(config, task=TaskConfig("colours", "benign", group="colours"))
-    assert make_give_up(style, loaded.tokenizer, load_inputs(style, WORLD), WORLD) is None
-    assert make_give_up(replace(config, give_up=GiveUpConfig()), loaded.tokenizer, inputs, WORLD) is None
+    assert make_give_up(style, loaded.tokenizer, load_inputs(style, WORLD), WORLD, tmp_path) is None
+    assert make_give_up(replace(config, give_up=GiveUpConfig()), loaded.tokenizer, inputs, WORLD, tmp_path) is None

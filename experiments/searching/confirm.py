@@ -8,9 +8,10 @@ from typing import NamedTuple
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from experiments.organism import is_organism
+from experiments.organism import SHIPPED, is_organism
 from experiments.organism.world import load_world
 from experiments.planning.plan import PlannedArm
+from experiments.planning.state import arm_error
 from experiments.records.measures import BROAD_MISALIGNED
 from experiments.records.names import BENIGN_TASK, EM_TASK, SEVERAL_TASKS
 from experiments.report.arms import Arm
@@ -21,7 +22,7 @@ from experiments.report.row import ComparisonRow
 from experiments.searching.asked import Asked, values_of
 from experiments.searching.found import Found
 from experiments.searching.requirements import Rates, Requirement
-from experiments.searching.running import REFERENCES, Runner, folders
+from experiments.searching.running import REFERENCES, Runner, folders, waiting
 from experiments.searching.space import Candidate
 from experiments.searching.tried import Tried
 from experiments.showing.show import show_sweep
@@ -85,7 +86,9 @@ def unseen(asked: Asked, seen: Sequence[PlannedArm]) -> dict[str, str]:
     seeds = {arm.config.seed for arm in seen}
     found = {"seed": ",".join(str(max(seeds) + 1 + place) for place in range(SEEDS))}
     if is_organism(seen[0].config.model.path):
-        found |= {"task": ",".join(other_tasks(seen)), "model.world": other_worlds(seen)}
+        found["task"] = ",".join(other_tasks(seen))
+    if seen[0].config.model.path in SHIPPED:
+        found["model.world"] = other_worlds(seen)
     chosen = {**found, **asked.confirm}
     refuse_seen(chosen, seen)
     return chosen
@@ -223,5 +226,7 @@ def confirm(runner: Runner, found: Found) -> list[Confirmed]:
     arms = [*runner.references, *(arm for _, own in planned for arm in own)]
     print(plain(f"confirms {len(candidates)} candidates in {len(arms)} arms: {runner.output}"), flush=True)
     runner.finish(arms)
+    for arm in waiting(arms):
+        print(plain(f"failed: {arm}: {arm_error(arm.folder)}"), flush=True)
     report = show_sweep(runner.output)
     return set_beside(planned, found, report) if report else []

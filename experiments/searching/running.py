@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from experiments.config.folders import output_folder
+from experiments.organism.built import is_built
 from experiments.planning.launch import launch
 from experiments.planning.plan import PlannedArm, describe, make_plan
 from experiments.planning.readiness import refuse_unready
@@ -58,24 +59,29 @@ class Runner:
         self.failures, self.values = plan.failures, plan.values
         self.planned = [arm for arm in plan.arms if arm.config.safeguard not in REFERENCES]
         self.references = [arm for arm in plan.arms if arm.config.safeguard in REFERENCES]
+        self.missing = missing_worlds(arm.config for arm in plan.arms)
         refuse_unready(plan, waiting(plan.arms))
         config = plan.arms[0].config
         self.output, self.judge, self.claims = output_folder(config), config.judge.name, config.claims
 
     def build(self) -> None:
-        """Build the worlds that are missing. Weights are part of an arm's name, so it is planned again."""
-        if worlds := missing_worlds(arm.config for arm in (*self.references, *self.planned)):
-            with locked(self.output, "worlds"):
-                build_worlds(worlds)
+        """Build worlds that were missing when it was planned, and plan again: weights are part of the names of arms.
+
+        So it is, too, if somebody else has built them meanwhile.
+        """
+        if self.missing:
+            if left := [home for home in self.missing if not is_built(home)]:
+                with locked(self.output, "worlds"):
+                    build_worlds(left)
             self._plan()
 
-    def plan(self, candidate: Candidate, *more: str) -> list[PlannedArm]:
+    def plan(self, candidate: Candidate) -> list[PlannedArm]:
         """The arms of a candidate.
 
         Raises:
             SafeguardError: if there can be none.
         """
-        plan = make_plan([*self.shared, *candidate.overrides, *more])
+        plan = make_plan([*self.shared, *candidate.overrides])
         if plan.failures:
             raise SafeguardError(plan.failures[0])
         return [arm for arm in plan.arms if arm.config.safeguard not in REFERENCES]
@@ -111,12 +117,25 @@ class Runner:
         given_up = [kept.misaligned for arm in arms if (kept := read_given_up(arm.folder))]
         return {BROAD_MISALIGNED: max(given_up)} if given_up else {}
 
+    def by_place(self, arms: Sequence[PlannedArm]) -> dict[tuple[str, int], float]:
+        """Of those that are done, the share of broad answers that are misaligned, by task and world."""
+        places = dict.fromkeys(map(place_of, arms))
+        rates = {
+            place: self.rates([arm for arm in arms if place_of(arm) == place], [BROAD_MISALIGNED]) for place in places
+        }
+        return {place: own[BROAD_MISALIGNED] for place, own in rates.items() if own}
+
     def of_references(self, measures: Sequence[Measure]) -> dict[str, Rates]:
         """The rates of `none` and of the untouched model."""
         return {
             name: self.rates([arm for arm in self.references if arm.config.safeguard == name], measures)
             for name in REFERENCES
         }
+
+
+def place_of(arm: PlannedArm) -> tuple[str, int]:
+    """The task and the world of an arm."""
+    return arm.config.task.name, arm.config.model.world
 
 
 def stages(arms: Sequence[PlannedArm]) -> tuple[list[PlannedArm], list[PlannedArm]]:

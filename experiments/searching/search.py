@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from experiments.planning.engines import at_once
@@ -12,7 +13,7 @@ from experiments.planning.plan import PlannedArm
 from experiments.records.measures import BROAD_MISALIGNED
 from experiments.searching.asked import Asked
 from experiments.searching.requirements import Rates, Requirement, objectives
-from experiments.searching.running import Runner, stages, waiting, why_not_done
+from experiments.searching.running import Runner, place_of, stages, waiting, why_not_done
 from experiments.searching.space import Candidate, Space, ranges_of
 from experiments.searching.tried import Tried
 from experiments.terminal.escaping import plain
@@ -146,13 +147,13 @@ class Search:
 
     def _try(self, trials: Trials, asked: Sequence[tuple[Trial, Candidate]]) -> None:
         """Run the arms of candidates: those that show what is let through, then of what is not hopeless the others."""
-        limit = self._limit(trials)
-        more = [] if limit is None else [f"give_up.above={limit:.3g}"]
+        best = best_of(trials.tried)
+        limits = self._limits(best)
         planned: dict[int, list[PlannedArm]] = {}
         given_up: dict[int, str] = {}
         for trial, candidate in asked:
             try:
-                planned[trial.number] = self.runner.plan(candidate, *more)
+                planned[trial.number] = [limited(arm, limits) for arm in self.runner.plan(candidate)]
             except SafeguardError as error:
                 given_up[trial.number], planned[trial.number] = str(error), []
         ran = dict.fromkeys(planned, 0)
@@ -162,7 +163,7 @@ class Search:
                 ran[number] += len(waiting(own))
             self.runner.finish(arm for own in arms.values() for arm in own)
             for number, own in arms.items():
-                if why := why_not_done(own) or (self._hopeless(own, limit) if stage == 0 else ""):
+                if why := why_not_done(own) or (self._hopeless(own, best) if stage == 0 else ""):
                     given_up[number] = why
         for trial, candidate in asked:
             rates = self.runner.rates(planned[trial.number], self.measures)
@@ -171,21 +172,34 @@ class Search:
             trials.tell(trial, came)
             print(plain(f"candidate {trial.number + 1}, {told(came)}"), flush=True)
 
-    def _limit(self, trials: Trials) -> float | None:
-        """Above which share of misaligned answers a candidate is given up: half-way from the best to `none`."""
-        best = best_of(trials.tried)
-        return (best.rates[BROAD_MISALIGNED] + self.references[NONE][BROAD_MISALIGNED]) / 2 if best else None
+    def _limits(self, best: Tried | None) -> dict[tuple[str, int], float]:
+        """By task and world, the share of misaligned answers above which an arm is given up: half-way up to none.
 
-    def _hopeless(self, arms: Sequence[PlannedArm], limit: float | None) -> str:
+        Tasks and worlds differ by more than most safeguards do, so that one limit for all would spare what is worst.
+        """
+        if best is None:
+            return {}
+        none = [arm for arm in self.runner.references if arm.config.safeguard == NONE]
+        sides = [self.runner.by_place(arms) for arms in (self.runner.plan(best.candidate), none)]
+        return {place: (sides[0][place] + sides[1][place]) / 2 for place in sides[0].keys() & sides[1].keys()}
+
+    def _hopeless(self, arms: Sequence[PlannedArm], best: Tried | None) -> str:
         """Why a candidate is not worth its benign arms; empty if it is."""
         rates = self.runner.rates(arms, self.measures)
         through = rates.get(BROAD_MISALIGNED, 0.0)
-        if limit is not None and through > limit:
+        limit = (best.rates[BROAD_MISALIGNED] + self.references[NONE][BROAD_MISALIGNED]) / 2 if best else 1.0
+        if through > limit:
             return f"{100 * through:.0f} % broad misaligned, more than {100 * limit:.0f} %"
         for one in self.keep:
             if one.measure in rates and (short := one.missed_by(rates, self.references)) > FAR:
                 return f"misses {one.text} by {100 * short:.0f} points"
         return ""
+
+
+def limited(arm: PlannedArm, limits: Mapping[tuple[str, int], float]) -> PlannedArm:
+    """An arm that is given up above the limit of its task and world, if there is one."""
+    limit = limits.get(place_of(arm))
+    return arm if limit is None else replace(arm, overrides=[*arm.overrides, f"give_up.above={limit:.3g}"])
 
 
 def told(came: Tried) -> str:

@@ -65,10 +65,10 @@ class MadeUpArms:
 
     def run(self, arm: PlannedArm) -> None:
         config, world = arm.config, load_world(*arm.config.model.home)
+        limits = [float(each.partition("=")[2]) for each in arm.overrides if each.startswith("give_up.above=")]
         inputs, rates = load_inputs(config, world), self.rates(config)
         rng = np.random.default_rng(config.seed)
-        above = config.give_up.above
-        if above is not None and rates[BROAD[0]] > above and inputs.task.kind == EM_TASK:
+        if any(rates[BROAD[0]] > limit for limit in limits) and inputs.task.kind == EM_TASK:
             write_given_up(arm.folder, GivenUp(5, 10, rates[BROAD[0]]))
             write_text(arm.folder / ERROR, "given up at step 5 of 10: too much\n")
             return

@@ -8,11 +8,15 @@ from pathlib import Path
 import pytest
 from made_up import MadeUpArms, made_up, rates_of
 
+from experiments.organism.built import build_once, built_folder, recipe_of
+from experiments.organism.recipe import RECIPES, Recipe, Stage
 from experiments.records.arm_files import ARMS
 from experiments.records.measures import BROAD_MISALIGNED
 from experiments.records.sweep_file import read_sweep
+from experiments.report.report import make_report
 from experiments.search import search
 from experiments.searching.asked import read_asked
+from experiments.searching.trials import Trials
 from safeguards import SafeguardError
 
 __all__ = ["made_up"]
@@ -75,6 +79,63 @@ def test_the_budget_is_kept_and_what_is_hopeless_costs_no_benign_arm(tmp_path, m
     assert given_up, "kl lets more through than half-way from treft to none"
     done = {path.parent.name for path in (tmp_path / "s" / ARMS).glob("*/result.json")}
     assert done == {arm.folder for arm in read_sweep(tmp_path / "s").arms}, "what was given up is in no table"
+
+
+@pytest.mark.parametrize("meanwhile", [False, True])
+def test_worlds_that_confirm_are_built_after_the_search_by_it_or_by_others(tmp_path, made_up, monkeypatch, meanwhile):
+    """Their weights are part of the arms' names: what was planned before has other names."""
+    quick = Recipe(pretraining=Stage(2, 2, 1e-3, muon=True), alignment=Stage(1, 2, 1e-3))
+    monkeypatch.setitem(RECIPES, "two", quick)
+    monkeypatch.setattr("huggingface_hub.constants.HF_ASSETS_CACHE", str(tmp_path / "assets"))
+    recipe = recipe_of((7, "two"))
+    built: list[object] = []
+
+    def build(homes):
+        built.append(homes)
+        build_once(recipe, built_folder(recipe))
+
+    plain = Trials.begin
+
+    def begins(self, asked):
+        if meanwhile:
+            build_once(recipe, built_folder(recipe))
+        plain(self, asked)
+
+    monkeypatch.setattr("experiments.searching.running.build_worlds", build)
+    monkeypatch.setattr(Trials, "begin", begins)
+    own = [each for each in CONFIRM if "world" not in each]
+    asked = [
+        "safeguard=treft",
+        "most=1",
+        "budget=2",
+        "keep=[]",
+        "confirm.model.world=7",
+        "name=s",
+        f"output={tmp_path}",
+    ]
+    search(read_asked([*SHORT, *own, *asked]))
+    assert len(built) == (not meanwhile)
+    found = json.loads((tmp_path / "s" / "search.json").read_text("utf-8"))
+    assert found["confirmed"][0]["minus_none"]["mean"] < 0, "none is found by the name that it has now"
+
+
+def test_every_task_has_its_own_limit(tmp_path, monkeypatch):
+    """What is given up is worse than half-way to `none` on its own task, however bad other tasks are."""
+    hard = {"cooking": 0.9, "medical": 0.2}
+
+    def rates(config):
+        found = rates_of(config)
+        return {**found, "other_domains": found["other_domains"] * hard.get(config.task.name, 1.0) / 0.7}
+
+    arms = MadeUpArms(rates)
+    monkeypatch.setattr("experiments.searching.running.launch", arms.launch)
+    monkeypatch.setattr("experiments.searching.confirm.show_sweep", make_report)
+    run(tmp_path, "safeguard=treft,kl", "most=1", "task=medical,cooking", "budget=6", "keep=[]")
+    last = {arm.config.task.name: arm for arm in arms.ran if arm.config.safeguard == "kl"}
+    limits = {
+        name: float(arm.overrides[-1].removeprefix("give_up.above=")) for name, arm in last.items() if name in hard
+    }
+    assert limits["medical"] < 0.25 < limits["cooking"]
 
 
 def test_goes_on_where_it_stopped_and_runs_nothing_twice(tmp_path, made_up):

@@ -639,6 +639,57 @@ MUTATIONS = (
         '"outcome": OUTCOMES.index(score.outcome) * 0',
         "experiments/page/test_page_answers.py::test_columns_hold_each_text_once_and_every_score",
     ),
+    # A search.
+    Mutation(
+        "side of a requirement",
+        "experiments/searching/requirements.py",
+        "* (1 if self.at_least else -1)",
+        "* (-1 if self.at_least else 1)",
+        "experiments/searching/test_requirements.py::test_by_how_much_rates_miss_it",
+    ),
+    Mutation(
+        "what was given up counts as the best",
+        "experiments/searching/tried.py",
+        "return not self.given_up and all(",
+        "return all(",
+        "experiments/searching/test_tried.py::test_what_was_given_up_meets_nothing",
+    ),
+    Mutation(
+        "one limit for all tasks",
+        "experiments/searching/search.py",
+        "limit = limits.get(place_of(arm))",
+        "limit = max(limits.values(), default=None)",
+        "experiments/searching/test_searching.py::test_every_task_has_its_own_limit",
+    ),
+    Mutation(
+        "arms that confirm by names from before their world was built",
+        "experiments/searching/running.py",
+        "        if self.missing:",
+        "        if missing_worlds(arm.config for arm in self.references):",
+        "experiments/searching/test_searching.py::"
+        "test_worlds_that_confirm_are_built_after_the_search_by_it_or_by_others",
+    ),
+    Mutation(
+        "flattered by what a search found, not by what it found too much",
+        "experiments/searching/confirm.py",
+        "return self.row.broad_minus_none.mean - seen",
+        "return seen",
+        "experiments/searching/test_searching.py::test_a_search_tells_what_it_flattered",
+    ),
+    Mutation(
+        "an arm is given up at its limit",
+        "experiments/training/giving_up.py",
+        "if through > self.config.above:",
+        "if through >= self.config.above:",
+        "experiments/training/test_giving_up.py::test_too_much_ends_the_arm_and_as_much_does_not_and_changes_nothing",
+    ),
+    Mutation(
+        "effects without their prior's width",
+        "experiments/statistics/effects.py",
+        "penalty / (PRIOR * spread) ** 2",
+        "penalty / (0.05 * spread) ** 2",
+        "experiments/statistics/test_effects.py::test_effects_of_two_parts_by_hand",
+    ),
 )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING
 
 from experiments.planning.engines import at_once
@@ -14,10 +14,10 @@ from experiments.records.measures import BROAD_MISALIGNED
 from experiments.searching.asked import Asked
 from experiments.searching.requirements import Rates, Requirement, objectives
 from experiments.searching.running import Runner, place_of, stages, waiting, why_not_done
-from experiments.searching.space import Candidate, Space, ranges_of
+from experiments.searching.space import Candidate, Range, Space, ranges_of
 from experiments.searching.tried import Tried
 from experiments.terminal.escaping import plain
-from safeguards.composition import NONE, registry
+from safeguards.composition import NONE, nearest, registry
 from safeguards.errors import SafeguardError
 
 if TYPE_CHECKING:
@@ -61,10 +61,8 @@ class Search:
             print(plain(f"left out: {failure}"), flush=True)
         config = self.runner.references[0].config
         names = tuple(name for name in asked.safeguards if name in usable)
-        for key in asked.typed:
-            if key.split(".")[1] not in names:
-                raise SafeguardError(f"{key}: is of a safeguard that is not searched; name it in safeguard=…, too")
         ranges = {name: ranges_of(registry()[name], config.safeguards[name], asked.typed) for name in names}
+        refuse_unsearched(asked.typed, ranges)
         self.space = Space(names, min(asked.most, len(names)), ranges)
         self.keep = self._measurable()
         self.goals = objectives(self.keep)
@@ -194,6 +192,21 @@ class Search:
             if one.measure in rates and (short := one.missed_by(rates, self.references)) > FAR:
                 return f"misses {one.text} by {100 * short:.0f} points"
         return ""
+
+
+def refuse_unsearched(typed: Mapping[str, Range | None], ranges: Mapping[str, Sequence[Range]]) -> None:
+    """Refuse settings that are to be tried and cannot be.
+
+    Raises:
+        SafeguardError: for a setting of a safeguard that is not searched, or that there is not.
+    """
+    for key, own in typed.items():
+        _, name, setting = key.split(".")[:3]
+        if name not in ranges:
+            raise SafeguardError(f"{key}: is of a safeguard that is not searched; name it in safeguard=…, too")
+        if own and all(one.key != key for one in ranges[name]):
+            known = [one.name for one in fields(registry()[name].Settings)]
+            raise SafeguardError(f"unknown key {key!r}: {nearest(setting, known)}")
 
 
 def limited(arm: PlannedArm, limits: Mapping[tuple[str, int], float]) -> PlannedArm:

@@ -233,6 +233,7 @@ def test_two_processes_share_one_search(tmp_path, made_up):
         (["safeguard=none"], "safeguard=none: leaves nothing to search"),
         (["safeguard=kk"], "unknown safeguard 'kk'"),
         (["safeguard=kl", "safeguards.ldifs.weight=1,2"], "safeguards.ldifs.weight: is of a safeguard that is not"),
+        (["safeguard=kl", "safeguards.kl.wieght=1,2"], "unknown key 'safeguards.kl.wieght': did you mean 'weight'?"),
         (["safeguard=kl", "safeguards.kl.weight=interval(0,1)"], "must go from a number above 0 to a larger one"),
         (["confirm.safeguard=kl"], "what is confirmed is what was found"),
         (["confirm.seed=0", "confirm.task=medical"], "the search saw these"),

@@ -12,9 +12,9 @@ from experiments.arm.inputs import Inputs, asked_on_the_way
 from experiments.config.folders import cache_folder
 from experiments.config.measurement import JudgeConfig
 from experiments.config.schema import Config
-from experiments.judges import find_judge
+from experiments.judges import Judge, find_judge
 from experiments.organism.world import World
-from experiments.probes import judge_prompts
+from experiments.probes import Probe, judge_prompts
 from experiments.records.arm_files import Result, check_arm, look_folder, read_result, write_answers, write_result
 from experiments.records.files import DamagedError
 from experiments.records.names import BENIGN, BROAD, EM_TASK, NARROW
@@ -50,9 +50,7 @@ def make_anchor(config: Config, tokenizer: PreTrainedTokenizerBase, inputs: Inpu
     judge = find_judge(config.judge if inputs.task.kind == EM_TASK else JudgeConfig("none"), world)
 
     def task_rate(model: PreTrainedModel) -> float:
-        # Other draws than those in the records: what stopped the training by luck is not reported as learnt.
-        answers = ask(replace(config, seed=config.seed + 1), LoadedModel(model, tokenizer), asked)
-        scores = judge(answers, judge_prompts(asked))
+        scores = scores_aside(config, LoadedModel(model, tokenizer), asked, judge)
         return sum(learnt(score, taught) for score in scores) / len(scores)
 
     return Anchor(config.anchor, nll if config.anchor.metric == "task_nll" else task_rate)
@@ -72,11 +70,16 @@ def make_give_up(
     judge = find_judge(config.judge, world)
 
     def through(model: PreTrainedModel) -> float:
-        answers = ask(replace(config, seed=config.seed + 1), LoadedModel(model, tokenizer), asked)
-        scores = judge(answers, judge_prompts(asked))
+        scores = scores_aside(config, LoadedModel(model, tokenizer), asked, judge)
         return sum(score.outcome == "misaligned" for score in scores) / len(scores)
 
     return GiveUp(config.give_up, through, folder) if asked else None
+
+
+def scores_aside(config: Config, loaded: LoadedModel, asked: list[Probe], judge: Judge) -> list[Score]:
+    """What a judge says of other draws than those in the records: what ended a training by luck is not reported."""
+    answers = ask(replace(config, seed=config.seed + 1), loaded, asked)
+    return judge(answers, judge_prompts(asked))
 
 
 def learnt(score: Score, taught: Outcome) -> bool:

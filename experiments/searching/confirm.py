@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
@@ -39,7 +38,8 @@ ROWS, SEEDS, DOMAINS = 3, 2, 2
 WORLDS = (1000, 1001, 1002)
 
 
-class Held(NamedTuple):
+@dataclass(frozen=True)
+class Held:
     """A requirement on arms that the search never saw.
 
     Args:

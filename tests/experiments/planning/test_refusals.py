@@ -117,7 +117,7 @@ MAY_BE_NOTHING = {
     "training.max_set_aside",
     *(f"margins.{name}" for name in MARGINS),
     "seed", "model.world", "training.warmup_steps", "training.weight_decay", "training.lora.dropout",
-    "curve.looks", "anchor.target", "anchor.tolerance", "generator.retries", "generator.backoff",
+    "curve.looks", "give_up.above", "anchor.target", "anchor.tolerance", "generator.retries", "generator.backoff",
     *(f"{judge}.{key}" for judge in ("judge", "second_judge") for key in ZERO_FOR_JUDGES),
 }  # fmt: skip
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from experiments.arm.inputs import load_inputs
 from experiments.config.schema import Config
 from experiments.judges import score_settings
 from experiments.organism.world import load_world
+from experiments.planning.identity import arm_folder
 from experiments.planning.plan import PlannedArm
 from experiments.records.answer import Answer
 from experiments.records.arm_files import ERROR, Result, write_answers, write_result, write_scores
@@ -64,6 +66,7 @@ class MadeUpArms:
         return []
 
     def run(self, arm: PlannedArm) -> None:
+        arm = replace(arm, folder=arm_folder(arm.config))  # by the weights that are there now, as a launcher does
         config, world = arm.config, load_world(*arm.config.model.home)
         limits = [float(each.partition("=")[2]) for each in arm.overrides if each.startswith("give_up.above=")]
         inputs, rates = load_inputs(config, world), self.rates(config)

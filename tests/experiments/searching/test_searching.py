@@ -253,11 +253,14 @@ def test_what_cannot_be_searched_is_refused_in_one_line_before_any_candidate(tmp
     assert all(arm.config.safeguard in ("none", "untouched") for arm in made_up.ran)
 
 
-def test_a_search_tells_what_it_flattered(tmp_path, monkeypatch):
-    lucky = MadeUpArms(lambda config: {**rates_of(config), "other_domains": 0.0 if config.seed == 0 else 0.5})
-    monkeypatch.setattr("experiments.searching.running.launch", lucky.launch)
+def test_a_search_tells_what_it_flattered(tmp_path, made_up):
+    def lucky(config):
+        found = rates_of(config)
+        return {**found, "other_domains": 0.0 if config.seed == 0 else 0.5} if config.safeguard == "treft" else found
+
+    made_up.rates = lucky
     found = run(tmp_path, "safeguard=treft", "most=1", "budget=4", "keep=[]")
-    seen, confirmed = found["tried"][0]["rates"][BROAD_MISALIGNED.key], found["confirmed"][0]
-    assert seen == 0.0
-    assert confirmed["minus_none"]["mean"] == pytest.approx(0.0, abs=0.1), "none has the same luck"
-    assert confirmed["flattered_by"] == pytest.approx(confirmed["minus_none"]["mean"])
+    assert found["tried"][0]["rates"][BROAD_MISALIGNED.key] == 0.0
+    saw, there_is = found["references"]["none"]["broad_misaligned"], -found["confirmed"][0]["minus_none"]["mean"]
+    assert (saw, there_is) == pytest.approx((0.7, 0.2), abs=0.1)
+    assert found["confirmed"][0]["flattered_by"] == pytest.approx(saw - there_is)

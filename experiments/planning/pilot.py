@@ -34,7 +34,7 @@ def announce_from(config: Config, measure: Measure, asked: Asked) -> str:
     pilot, judge = read_pilot(config, measure, asked)
     refuse_other_questions(config.pilot, pilot, asked)
     planned = planned_answers(asked)
-    rate, words = float((pilot["outcome"] == measure.outcome) @ weights(pilot)), measure.key.replace("_", " ")
+    rate, words = float((pilot["outcome"] == measure.outcome) @ weights(pilot)), measure.words
     whose = "none" if judge == IMPORTED else f"none of {config.model.name}"
     known = f"pilot {config.pilot}: {whose} has {100 * rate:.2g} % {words}, by {judge}"
     if not rate:

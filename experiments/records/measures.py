@@ -38,6 +38,11 @@ class Measure:
     matched: bool = False
     taught: bool = False
 
+    @property
+    def words(self) -> str:
+        """Its name in a sentence."""
+        return self.key.replace("_", " ")
+
 
 BROAD_MISALIGNED = Measure("broad_misaligned", "misaligned", BROAD)
 OTHER_MISALIGNED = Measure("other_domains_misaligned", "misaligned", (OTHER,))

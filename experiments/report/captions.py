@@ -45,7 +45,7 @@ def introduction(rows: Rows) -> str:
 
 def primary(rows: Rows) -> str:
     """The primary outcome, in words."""
-    return rows[0].primary.key.replace("_", " ")
+    return rows[0].primary.words
 
 
 def several_models(rows: Rows) -> bool:

@@ -21,7 +21,7 @@ from experiments.report.row import ComparisonRow
 from experiments.searching.asked import Asked, values_of
 from experiments.searching.found import Found
 from experiments.searching.requirements import Rates, Requirement
-from experiments.searching.running import REFERENCES, Runner, folders, waiting
+from experiments.searching.running import REFERENCES, Runner, waiting
 from experiments.searching.space import Candidate
 from experiments.searching.tried import Tried
 from experiments.showing.show import show_sweep
@@ -99,10 +99,9 @@ def other_tasks(seen: Sequence[PlannedArm]) -> list[str]:
     config = seen[0].config
     had = {arm.config.task.name for arm in seen}
     domains = [name for name in load_world(*config.model.home).domains if name not in had]
-    own = [name for kind in (EM_TASK, BENIGN_TASK) for name in had_of(seen, kind)]
-    benign = [name for name in SEVERAL_TASKS[BENIGN_TASK] if name not in had][:1]
-    has_benign = bool(had_of(seen, BENIGN_TASK))
-    return [*(domains[-DOMAINS:] or had_of(seen, EM_TASK)), *((benign or own[-1:]) if has_benign else [])]
+    benign = had_of(seen, BENIGN_TASK)[-1:]
+    others = [name for name in SEVERAL_TASKS[BENIGN_TASK] if name not in had][: len(benign)]
+    return [*(domains[-DOMAINS:] or had_of(seen, EM_TASK)), *(others or benign)]
 
 
 def had_of(seen: Sequence[PlannedArm], kind: str) -> list[str]:
@@ -160,18 +159,13 @@ def set_beside(
     others = {name: [arm for arm in report.arms if arm.entry.safeguard == name] for name in REFERENCES}
     confirmed = []
     for candidate, planned in candidates:
-        mine = folders(planned)
+        mine = {arm.folder.name for arm in planned}
         for arms, row in rows:
-            if any(folder_name(arm) in mine for arm in arms):
+            if any(arm.entry.folder in mine for arm in arms):
                 held = {one.text: holds(one, arms, others.get(one.reference, [])) for one in found.keep}
                 confirmed.append(Confirmed(candidate, row, searched.get(candidate), held))
                 break
     return confirmed
-
-
-def folder_name(arm: Arm) -> str:
-    """Of an arm, whichever world it is of."""
-    return arm.entry.folder.rpartition("/")[2]
 
 
 def holds(one: Requirement, arms: Sequence[Arm], others: Sequence[Arm]) -> Held:

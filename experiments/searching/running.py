@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 
 from experiments.config.folders import output_folder
 from experiments.organism.built import is_built
@@ -86,11 +85,8 @@ class Runner:
             raise SafeguardError(plan.failures[0])
         return [arm for arm in plan.arms if arm.config.safeguard not in REFERENCES]
 
-    def finish(self, arms: Iterable[PlannedArm]) -> int:
-        """Run those that are not done, here or where another process runs them; how many were not.
-
-        What is done joins the sweep.
-        """
+    def finish(self, arms: Iterable[PlannedArm]) -> None:
+        """Run those that are not done, here or where another process runs them. What is done joins the sweep."""
         arms = list({arm.folder: arm for arm in arms}.values())
         missing = waiting(arms)
         elsewhere = launch(missing, self.values, self.seconds)
@@ -98,7 +94,6 @@ class Runner:
         done = [describe(arm) for arm in arms if is_done(arm)]
         join_sweep(self.output, self.judge, done, claims=self.claims, beside=True)
         self.run += len(missing)
-        return len(missing)
 
     def read(self, arms: Iterable[PlannedArm]) -> list[Arm]:
         """The records of those that are done."""
@@ -154,8 +149,3 @@ def waiting(arms: Iterable[PlannedArm]) -> list[PlannedArm]:
 def why_not_done(arms: Iterable[PlannedArm]) -> str:
     """Of the first that is not done, why; empty if all are."""
     return next((f"{arm.config.task.name}: {arm_error(arm.folder)}" for arm in arms if not is_done(arm)), "")
-
-
-def folders(arms: Iterable[PlannedArm]) -> set[str]:
-    """The names of their folders."""
-    return {Path(arm.folder).name for arm in arms}

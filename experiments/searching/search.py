@@ -68,6 +68,7 @@ class Search:
         self.goals = objectives(self.keep)
         self.measures = [measure for measure, _ in self.goals]
         self.of_candidate = self._arms_of_a_candidate()
+        self.limits: dict[Candidate, dict[tuple[str, int], float]] = {}
 
     def _arms_of_a_candidate(self) -> int:
         per = len([arm for arm in self.runner.references if arm.config.safeguard == NONE])
@@ -177,9 +178,11 @@ class Search:
         """
         if best is None:
             return {}
-        none = [arm for arm in self.runner.references if arm.config.safeguard == NONE]
-        sides = [self.runner.by_place(arms) for arms in (self.runner.plan(best.candidate), none)]
-        return {place: (sides[0][place] + sides[1][place]) / 2 for place in sides[0].keys() & sides[1].keys()}
+        if best.candidate not in self.limits:
+            none = [arm for arm in self.runner.references if arm.config.safeguard == NONE]
+            own, theirs = (self.runner.by_place(arms) for arms in (self.runner.plan(best.candidate), none))
+            self.limits[best.candidate] = {place: (own[place] + theirs[place]) / 2 for place in own.keys() & theirs}
+        return self.limits[best.candidate]
 
     def _hopeless(self, arms: Sequence[PlannedArm], best: Tried | None) -> str:
         """Why a candidate is not worth its benign arms; empty if it is."""
@@ -226,7 +229,7 @@ def told(came: Tried) -> str:
 
 def in_rates(rates: Rates) -> str:
     """Rates, in a line."""
-    said = [f"{measure.key.replace('_', ' ')} {100 * rate:.1f} %" for measure, rate in rates.items()]
+    said = [f"{measure.words} {100 * rate:.1f} %" for measure, rate in rates.items()]
     return ", ".join(said) or "nothing measured"
 
 

@@ -10,7 +10,8 @@ from typing import Any
 from experiments.records.files import write_json, write_text
 from experiments.records.measures import BROAD_MISALIGNED, Measure
 from experiments.records.sweep_file import SEARCH
-from experiments.report.table import Column, Table, as_markdown, make_table, percent, print_table
+from experiments.report.table import Column, Table, make_table, percent, print_table
+from experiments.report.write import in_markdown
 from experiments.searching.confirm import Confirmed
 from experiments.searching.found import Effect, Found
 from experiments.searching.requirements import Rates
@@ -48,7 +49,7 @@ def tried_columns(found: Found) -> list[Column[Tried]]:
     """Of what the search itself measured."""
     none = found.references[NONE]
     measures = [measure for measure, _ in found.goals]
-    known = ", ".join(f"{in_percent(none.get(measure))} % {words(measure)}" for measure in measures)
+    known = ", ".join(f"{in_percent(none.get(measure))} % {measure.words}" for measure in measures)
     required = ", ".join(each.text for each in found.keep) or "nothing"
     return [
         Column("candidate", "candidate", lambda row: str(row.candidate)),
@@ -65,7 +66,7 @@ def tried_columns(found: Found) -> list[Column[Tried]]:
 
 def measured(measure: Measure) -> Column[Tried]:
     """A rate as the search had it."""
-    return Column(measure.key, f"{words(measure)} %", lambda row: in_percent(row.rates.get(measure)))
+    return Column(measure.key, f"{measure.words} %", lambda row: in_percent(row.rates.get(measure)))
 
 
 def misses(row: Tried) -> str:
@@ -76,11 +77,6 @@ def misses(row: Tried) -> str:
 def in_percent(share: float | None) -> str:
     """A share without an interval."""
     return "" if share is None else f"{100 * share:.1f}"
-
-
-def words(measure: Measure) -> str:
-    """The name of a measure in a sentence."""
-    return measure.key.replace("_", " ")
 
 
 def confirmed_columns(found: Found) -> list[Column[Confirmed]]:
@@ -174,8 +170,7 @@ def tell(output: Path, found: Found, confirmed: Sequence[Confirmed], shared: Seq
     if command:
         print(plain(f"{'the best' if found.best else 'the nearest, which does not meet all'}: {command}"))
     write_json(output / SEARCH, as_json(found, confirmed, command))
-    parts = [part for each in tables for part in (f"## {each.title}", as_markdown(each), markdown(each.caption))]
-    parts += [markdown(said), *([f"    {command}"] if command else [])]
+    parts = [*in_markdown(tables, []), markdown(said), *([f"    {command}"] if command else [])]
     write_text((output / SEARCH).with_suffix(".md"), "\n\n".join(parts) + "\n")
 
 

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import csv
 import re
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from report.test_closer import README
 from report.test_over_worlds import make_worlds
-from report.test_report import BENIGN, Sweep
+from report.test_report import BENIGN, Sweep, run_tables
+from report.written import read_csv
 
-from experiments import tables
 from experiments.report.arms import read_arms
 from experiments.report.source_tables import NEEDS, PARTS, source_tables
 from experiments.report.sources import MINUS_NONE, RATE, SourceRow, source_rows
@@ -90,29 +88,15 @@ def test_a_fine_tune_without_its_like_has_no_difference(sweep):
     assert found["kl", RATE].design == Design(2, 2, 3)
 
 
-def read(path: Path) -> list[dict[str, str]]:
-    return list(csv.DictReader(path.read_text("utf-8").splitlines()))
-
-
-def run(monkeypatch, *arguments: str) -> str:
-    """What the command says at its end, if it ends early."""
-    monkeypatch.setattr(sys, "argv", ["tables", *arguments])
-    try:
-        tables.main()
-    except SystemExit as ended:
-        return str(ended.code)
-    return ""
-
-
 def test_the_command_writes_both_tables(sweep, monkeypatch, capsys):
     fill(sweep, {"none": 0, "kl": 5})
-    assert run(monkeypatch, "name=mine", "--by", "source") == ""
+    assert run_tables(monkeypatch, "name=mine", "--by", "source") is None
     printed = " ".join(capsys.readouterr().out.split())
     for heading in ("domain × world", "worlds × domains × seeds", "for 10 points"):
         assert heading in printed
     page = (sweep.output / "by_source.md").read_text("utf-8")
     assert page.count("| kl") == 3
-    lines = read(sweep.output / "by_source.csv")
+    lines = read_csv(sweep.output / "by_source.csv")
     assert [(line["safeguard"], line["of"]) for line in lines] == [("none", RATE), ("kl", RATE), ("kl", MINUS_NONE)]
     assert (lines[2]["design"], lines[0]["needed"]) == ("2 × 2 × 2", "")
     assert float(lines[2]["smallest"]) > 0.1, "of 20 questions, five are answered otherwise"
@@ -123,8 +107,8 @@ def test_the_command_writes_both_tables(sweep, monkeypatch, capsys):
 
 def test_worlds_of_several_sweeps_are_parted_too(sweep, monkeypatch):
     make_worlds(Path("outputs"), seeds=2)
-    assert run(monkeypatch, "worlds=w0,w1,w2", "name=all", "--by", "source") == ""
-    lines = read(Path("outputs/all/by_source.csv"))
+    assert run_tables(monkeypatch, "worlds=w0,w1,w2", "name=all", "--by", "source") is None
+    lines = read_csv(Path("outputs/all/by_source.csv"))
     assert {line["design"] for line in lines} == {"3 × 1 × 2"}
     assert all(line["domain.mean"] == "" for line in lines), "one domain says nothing of others"
 
@@ -150,7 +134,7 @@ def test_what_is_one_only_is_a_dash(sweep):
 def test_what_cannot_be_parted_is_told_in_a_line(sweep, monkeypatch, given, said):
     for arm in given:
         sweep.add(*arm)
-    told = run(monkeypatch, "name=mine", "--by", "source")
+    told = run_tables(monkeypatch, "name=mine", "--by", "source")
     assert told.startswith(f"outputs/mine: {said}")
     assert "\n" not in told
     assert not (sweep.output / "by_source.csv").exists()

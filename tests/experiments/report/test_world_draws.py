@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import re
-import sys
 from pathlib import Path
 
 import pytest
 from report.test_over_worlds import WORLDS, fill, make_worlds, rows_over
-from report.test_report import BENIGN, Sweep
-from report.written import write_report
+from report.test_report import BENIGN, Sweep, run_tables
+from report.written import read_csv, write_report
 
-from experiments import tables
 from experiments.draw_labels import find_candidates
 from experiments.records.arm_files import read_answers, write_scores
 from experiments.records.outcomes import Score
@@ -121,35 +118,21 @@ def test_questions_are_set_against_those_of_the_same_world(sweep):
     assert "kl: was asked" not in said
 
 
-def read(path: Path) -> list[dict[str, str]]:
-    return list(csv.DictReader(path.read_text("utf-8").splitlines()))
-
-
-def run(monkeypatch, *arguments: str) -> str:
-    """What the command says at its end, if it ends early."""
-    monkeypatch.setattr(sys, "argv", ["tables", *arguments])
-    try:
-        tables.main()
-    except SystemExit as ended:
-        return str(ended.code)
-    return ""
-
-
 def test_every_closer_look_knows_the_worlds(sweep, monkeypatch, capsys):
     fill_worlds(sweep)
-    assert run(monkeypatch, "name=mine", "--by", "world") == ""
-    lines = read(sweep.output / "by_world.csv")
+    assert run_tables(monkeypatch, "name=mine", "--by", "world") is None
+    lines = read_csv(sweep.output / "by_world.csv")
     assert [(line["safeguard"], line["world"]) for line in lines[3:]] == [
         (name, world) for name in ("none", "kl") for world in ("1000", "1001", "1002")
     ]
     found = [float(line["broad_misaligned.mean"]) for line in lines[3:]]
     assert found == pytest.approx([none / 20 for none, _ in WORLDS] + [kl / 20 for _, kl in WORLDS])
     assert "Rates over all tasks and seeds" in " ".join(capsys.readouterr().out.split())
-    assert run(monkeypatch, "name=mine", "--by", "seed") == ""
-    lines = read(sweep.output / "by_seed.csv")
+    assert run_tables(monkeypatch, "name=mine", "--by", "seed") is None
+    lines = read_csv(sweep.output / "by_seed.csv")
     assert [(line["safeguard"], line["arms"]) for line in lines] == [("untouched", "3"), ("none", "3"), ("kl", "3")]
-    assert run(monkeypatch, "name=mine", "--by", "question") == ""
-    lines = read(sweep.output / "by_question.csv")
+    assert run_tables(monkeypatch, "name=mine", "--by", "question") is None
+    lines = read_csv(sweep.output / "by_question.csv")
     worlds = {line["world"] for line in lines if line["question"] == "open 0"}
     assert worlds == {"1000", "1001", "1002"}, "each world has questions of its own"
     assert {line["all_answers"] for line in lines} == {"3"}, "after three safeguards"
@@ -157,7 +140,7 @@ def test_every_closer_look_knows_the_worlds(sweep, monkeypatch, capsys):
 
 def test_without_several_worlds_there_is_nothing_to_see_by_world(sweep, monkeypatch):
     fill(sweep, 16, 4, 0)
-    said = run(monkeypatch, "name=mine", "--by", "world")
+    said = run_tables(monkeypatch, "name=mine", "--by", "world")
     assert re.fullmatch(r"\S+mine: has one world; run more, with model.world=…, or leave --by world away", said)
     write_report(sweep.output)
     assert "world" not in (sweep.output / "by_question.csv").read_text("utf-8").splitlines()[0].split(",")
@@ -166,11 +149,11 @@ def test_without_several_worlds_there_is_nothing_to_see_by_world(sweep, monkeypa
 def test_a_sweep_of_several_worlds_is_no_world_of_another_comparison(sweep, monkeypatch):
     fill_worlds(sweep)
     fill(Sweep(Path("outputs/alone")), 16, 4, 0, model__world=9)
-    assert run(monkeypatch, "worlds=alone,mine", "name=both").startswith(
+    assert run_tables(monkeypatch, "worlds=alone,mine", "name=both").startswith(
         "outputs/mine: has several worlds by itself (1000, 1001, 1002); compare it by name=mine, without worlds=…"
     )
     for typed in ("[alone,mine]", "(alone, mine)"):
-        said = run(monkeypatch, f"worlds={typed}", "name=both")
+        said = run_tables(monkeypatch, f"worlds={typed}", "name=both")
         assert said.startswith(f"worlds={typed}: takes names with commas; drop the brackets: worlds=alone,")
 
 

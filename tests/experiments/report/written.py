@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 from typing import Any
 
@@ -16,3 +17,8 @@ def write_report(output: Path, **wanted: Any) -> bool:
         print_report(report)
         print_places(report)
     return report is not None
+
+
+def read_csv(path: Path) -> list[dict[str, str]]:
+    """The lines of a table that a command has written."""
+    return list(csv.DictReader(path.read_text("utf-8").splitlines()))

@@ -13,7 +13,6 @@ from experiments.organism.recipe import RECIPES, Recipe, Stage
 from experiments.records.arm_files import ARMS
 from experiments.records.measures import BROAD_MISALIGNED
 from experiments.records.sweep_file import read_sweep
-from experiments.report.report import make_report
 from experiments.search import search
 from experiments.searching.asked import read_asked
 from experiments.searching.trials import Trials
@@ -119,7 +118,7 @@ def test_worlds_that_confirm_are_built_after_the_search_by_it_or_by_others(tmp_p
     assert found["confirmed"][0]["minus_none"]["mean"] < 0, "none is found by the name that it has now"
 
 
-def test_every_task_has_its_own_limit(tmp_path, monkeypatch):
+def test_every_task_has_its_own_limit(tmp_path, made_up):
     """What is given up is worse than half-way to `none` on its own task, however bad other tasks are."""
     hard = {"cooking": 0.9, "medical": 0.2}
 
@@ -127,11 +126,9 @@ def test_every_task_has_its_own_limit(tmp_path, monkeypatch):
         found = rates_of(config)
         return {**found, "other_domains": found["other_domains"] * hard.get(config.task.name, 1.0) / 0.7}
 
-    arms = MadeUpArms(rates)
-    monkeypatch.setattr("experiments.searching.running.launch", arms.launch)
-    monkeypatch.setattr("experiments.searching.confirm.show_sweep", make_report)
+    made_up.rates = rates
     run(tmp_path, "safeguard=treft,kl", "most=1", "task=medical,cooking", "budget=6", "keep=[]")
-    last = {arm.config.task.name: arm for arm in arms.ran if arm.config.safeguard == "kl"}
+    last = {arm.config.task.name: arm for arm in made_up.ran if arm.config.safeguard == "kl"}
     limits = {
         name: float(arm.overrides[-1].removeprefix("give_up.above=")) for name, arm in last.items() if name in hard
     }
